@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import { parse } from "@bytecodealliance/jco";
+import fc from "fast-check";
+import { CytoError } from "../kernel/index.ts";
+import { ComponentError, load, suspending } from "./index.ts";
+
+const echo = `
+(component
+  (import "test:host/log" (instance $host
+    (export "say" (func (param "text" string) (result string)))
+    (export "wait" (func (param "ms" u32) (result (result u32 (error string)))))))
+  (core module $memory
+    (memory (export "memory") 1)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
+                              (i32.sub (i32.const 0) (local.get 2))))
+      (global.set $next (i32.add (local.get $at) (local.get 3)))
+      (local.get $at)))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $mem))
+  (alias core export $memory "realloc" (core func $realloc))
+  (core func $say (canon lower (func $host "say") (memory $mem) (realloc $realloc)))
+  (core func $wait (canon lower (func $host "wait") (memory $mem) (realloc $realloc)))
+  (core module $main
+    (import "memory" "memory" (memory 1))
+    (import "host" "say" (func $say (param i32 i32 i32)))
+    (import "host" "wait" (func $wait (param i32 i32)))
+    (func (export "greet") (param i32 i32) (result i32)
+      (call $say (local.get 0) (local.get 1) (i32.const 16))
+      (i32.const 16))
+    (func (export "pause") (param i32) (result i32)
+      (call $wait (local.get 0) (i32.const 32))
+      (i32.const 32))
+    (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+    (func (export "trap") unreachable))
+  (core instance $main (instantiate $main
+    (with "memory" (instance $memory))
+    (with "host" (instance (export "say" (func $say)) (export "wait" (func $wait))))))
+  (func (export "greet") (param "text" string) (result string)
+    (canon lift (core func $main "greet") (memory $mem) (realloc $realloc)))
+  (func (export "pause") (param "ms" u32) (result (result u32 (error string)))
+    (canon lift (core func $main "pause") (memory $mem) (realloc $realloc)))
+  (func (export "grow") (param "pages" s32) (result s32) (canon lift (core func $main "grow")))
+  (func (export "trap") (canon lift (core func $main "trap"))))
+`;
+
+/** One component defines a resource and another uses it, linked inside of a third. */
+const nested = `
+(component
+  (component $shelf
+    (core module $m
+      (import "table" "new" (func $new (param i32) (result i32)))
+      (global $dropped (mut i32) (i32.const 0))
+      (func (export "open") (param i32) (result i32) (call $new (i32.mul (local.get 0) (i32.const 2))))
+      (func (export "size") (param i32) (result i32) (local.get 0))
+      (func (export "dtor") (param i32) (global.set $dropped (local.get 0)))
+      (func (export "dropped") (result i32) (global.get $dropped)))
+    (core module $indirect
+      (table (export "t") 1 funcref)
+      (type $f (func (param i32)))
+      (func (export "dtor") (param i32) (call_indirect (type $f) (local.get 0) (i32.const 0))))
+    (core instance $indirect (instantiate $indirect))
+    (type $book' (resource (rep i32) (dtor (core func $indirect "dtor"))))
+    (core func $new (canon resource.new $book'))
+    (core instance $i (instantiate $m (with "table" (instance (export "new" (func $new))))))
+    (core module $fixup
+      (import "" "t" (table 1 funcref))
+      (import "" "dtor" (func $dtor (param i32)))
+      (elem (i32.const 0) func $dtor))
+    (core instance (instantiate $fixup (with "" (instance
+      (export "t" (table $indirect "t")) (export "dtor" (func $i "dtor"))))))
+    (export $book "book" (type $book'))
+    (func (export "open") (param "pages" u32) (result (own $book)) (canon lift (core func $i "open")))
+    (func (export "size") (param "book" (borrow $book)) (result u32) (canon lift (core func $i "size")))
+    (func (export "dropped") (result u32) (canon lift (core func $i "dropped"))))
+  (instance $shelf (instantiate $shelf))
+  (component $reader
+    (import "book" (type $book (sub resource)))
+    (import "open" (func $open (param "pages" u32) (result (own $book))))
+    (import "size" (func $size (param "book" (borrow $book)) (result u32)))
+    (core func $open' (canon lower (func $open)))
+    (core func $size' (canon lower (func $size)))
+    (core func $drop (canon resource.drop $book))
+    (core module $m
+      (import "shelf" "open" (func $open (param i32) (result i32)))
+      (import "shelf" "size" (func $size (param i32) (result i32)))
+      (import "shelf" "drop" (func $drop (param i32)))
+      (func (export "read") (param i32) (result i32)
+        (local $book i32) (local $size i32)
+        (local.set $book (call $open (local.get 0)))
+        (local.set $size (call $size (local.get $book)))
+        (call $drop (local.get $book))
+        (local.get $size))
+      (func (export "misuse") (result i32) (call $size (i32.const 7))))
+    (core instance $i (instantiate $m (with "shelf" (instance
+      (export "open" (func $open')) (export "size" (func $size')) (export "drop" (func $drop))))))
+    (func (export "read") (param "pages" u32) (result u32) (canon lift (core func $i "read")))
+    (func (export "misuse") (result u32) (canon lift (core func $i "misuse"))))
+  (instance $reader (instantiate $reader
+    (with "book" (type $shelf "book")) (with "open" (func $shelf "open")) (with "size" (func $shelf "size"))))
+  (export "read" (func $reader "read"))
+  (export "misuse" (func $reader "misuse"))
+  (export "dropped" (func $shelf "dropped")))
+`;
+
+const hosts = {
+  "test:host/log": {
+    say: (text: string) => `${text}, said`,
+    wait: suspending((ms: number) => {
+      if (ms === 13) throw Object.assign(new Error("unlucky"), { payload: "unlucky" });
+      return ms === 0 ? 0 : new Promise<number>((resolve) => setImmediate(() => resolve(ms)));
+    }),
+  },
+};
+
+type Calls = Record<string, (...args: unknown[]) => unknown>;
+
+describe("load()", () => {
+  let bytes: Uint8Array;
+  before(async () => {
+    bytes = await parse(echo);
+  });
+
+  async function root(options = {}, source = bytes, imports: object = hosts): Promise<Calls> {
+    const component = await load(source, options);
+    return component.instantiate(imports as never).exports.$root as unknown as Calls;
+  }
+
+  test("carries strings both ways", async () => {
+    const { greet } = await root();
+    assert.equal(await greet!("grüße 🌍"), "grüße 🌍, said");
+    assert.equal(await greet!(""), ", said");
+  });
+
+  test("suspends the guest until a promise of the host settles", async () => {
+    const { pause } = await root();
+    assert.equal(await pause!(0), 0);
+    assert.equal(await pause!(5), 5);
+    await assert.rejects(
+      async () => pause!(13),
+      (error) => error instanceof ComponentError && error.payload === "unlucky",
+    );
+  });
+
+  test("runs exports as plain calls when nothing may suspend", async () => {
+    const component = await load(bytes);
+    const instance = component.instantiate(hosts, { suspend: false });
+    const calls = instance.exports.$root as unknown as Calls;
+    assert.equal(calls.greet!("now"), "now, said");
+  });
+
+  test("reports a trap and a value of the wrong type", async () => {
+    const { trap, greet } = await root();
+    await assert.rejects(async () => trap!(), WebAssembly.RuntimeError);
+    await assert.rejects(async () => greet!(5), /a string is expected/);
+  });
+
+  test("bounds linear memory in the binary", async () => {
+    const { grow } = await root({ memoryBytes: 3 * 65_536 });
+    assert.equal(await grow!(2), 1);
+    assert.equal(await grow!(1), -1);
+  });
+
+  test("names every import that nothing provides", async () => {
+    await assert.rejects(root({}, bytes, {}), (error: CytoError) => {
+      assert.equal(error.code, "unbound-import");
+      assert.match(error.message, /test:host\/log#say, test:host\/log#wait/);
+      return true;
+    });
+  });
+
+  test("links components inside of a component, with their resources", async () => {
+    const calls = await root({}, await parse(nested), {});
+    assert.equal(calls.read!(21), 42);
+    assert.equal(calls.dropped!(), 42);
+    assert.throws(() => calls.misuse!(), /no open handle/);
+  });
+
+  test("refuses what is no component, saying what it is", async () => {
+    const cases: [Uint8Array, RegExp][] = [
+      [new Uint8Array(), /empty/],
+      [Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]), /core WebAssembly module/],
+      [Buffer.from("(component)"), /text/],
+      [Buffer.from("\x7fELF and so on"), /does not begin like WebAssembly/],
+      [bytes.subarray(0, bytes.length - 10), /at byte \d+/],
+    ];
+    for (const [input, message] of cases) {
+      await assert.rejects(
+        load(input),
+        (error: CytoError) => error.code === "invalid-component" && message.test(error.message),
+      );
+    }
+  });
+
+  test("never fails with anything but invalid-component, however the bytes are cut or changed", async () => {
+    const sources = [bytes, await parse(nested)];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...sources),
+        fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }),
+        fc.option(fc.nat()),
+        async (source, changes, cut) => {
+          const changed = Uint8Array.from(source);
+          for (const [at, byte] of changes) changed[8 + (at % (changed.length - 8))] = byte;
+          const input = cut === null ? changed : changed.subarray(0, cut % changed.length);
+          try {
+            await load(input);
+          } catch (error) {
+            assert.ok(error instanceof CytoError && error.code === "invalid-component", String(error));
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});

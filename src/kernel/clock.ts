@@ -1,0 +1,18 @@
+/** Time comes in as an argument, so that a whole cell can run on a simulated one. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Milliseconds that never run backwards, for measuring. */
+  monotonic(): number;
+  /** Runs `action` once after `delayMs`; disposing the timer first prevents it. */
+  after(delayMs: number, action: () => void): Disposable;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
+};

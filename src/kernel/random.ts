@@ -1,0 +1,16 @@
+import { randomFillSync } from "node:crypto";
+
+/** Chance comes in as an argument, so that a run can be repeated from a seed. */
+export interface Random {
+  /** `length` random bytes. */
+  bytes(length: number): Uint8Array;
+}
+
+export const systemRandom: Random = {
+  bytes: (length) => randomFillSync(new Uint8Array(length)),
+};
+
+/** `bytes` in lower-case hexadecimal. */
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
