@@ -15,3 +15,4 @@ export { createDeadlines, type Deadline, type Deadlines, UNSLOTTED } from "./dea
 export { CytoError, catalog, type ErrorCode, type ErrorDetail, type Retry, toCytoError } from "./error.ts";
 export { type Limits, limits } from "./limits.ts";
 export { hex, type Random, systemRandom } from "./random.ts";
+export { createSimulatedClock, type SimulatedClock } from "./simulated-clock.ts";

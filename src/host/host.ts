@@ -1,0 +1,80 @@
+/**
+ * The services deployed on this host, each by its name a pool. A new version of a service is made
+ * ready beside the old one, takes its name in one step, and the old one drains.
+ *
+ * Always true: at most one timer for all services, and none while no instance lives.
+ */
+import { type Call, type Clock, CytoError, type Reply } from "../kernel/index.ts";
+import type { Deployment, Host, Pool, PoolStatus, Standby } from "./contract.ts";
+import { createPool, type PoolParts } from "./pool.ts";
+
+export interface HostParts {
+  readonly clock: Clock;
+  /** An instance that took no call for this long, at most twice as long, is let go. */
+  readonly idleMs?: number;
+  readonly drainTimeoutMs?: number;
+}
+
+const idleMsDefault = 60_000;
+
+export function createHost({ clock, idleMs = idleMsDefault, drainTimeoutMs }: HostParts): Host {
+  const pools = new Map<string, Pool>();
+  let timer: Disposable | undefined;
+
+  function sweepLater(): void {
+    timer ??= clock.after(idleMs, () => {
+      timer = undefined;
+      let alive = false;
+      for (const pool of pools.values()) if (pool.sweep()) alive = true;
+      if (alive) sweepLater();
+    });
+  }
+
+  const poolParts: PoolParts = {
+    clock,
+    onStart: sweepLater,
+    ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
+  };
+
+  async function prepare(deployment: Deployment): Promise<Standby> {
+    const pool = createPool(deployment, poolParts);
+    await pool.warm();
+    return {
+      async activate() {
+        const predecessor = pools.get(deployment.service);
+        pools.set(deployment.service, pool);
+        sweepLater();
+        await predecessor?.drain();
+      },
+      discard: () => pool.drain(),
+    };
+  }
+
+  return {
+    handle(call: Call): Promise<Reply> {
+      const pool = pools.get(call.service);
+      if (pool !== undefined) return pool.handle(call);
+      return Promise.reject(
+        new CytoError("no-service", `Cannot call ${call.service}: no service of that name is deployed here`),
+      );
+    },
+    prepare,
+    async deploy(deployment) {
+      const standby = await prepare(deployment);
+      void standby.activate();
+    },
+    async undeploy(service) {
+      const pool = pools.get(service);
+      pools.delete(service);
+      await pool?.drain();
+    },
+    status: (): readonly PoolStatus[] => [...pools.values()].map((pool) => pool.status),
+    async close() {
+      const drained = [...pools.values()].map((pool) => pool.drain());
+      await Promise.all(drained);
+      timer?.[Symbol.dispose]();
+      timer = undefined;
+      pools.clear();
+    },
+  };
+}

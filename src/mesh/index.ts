@@ -1,0 +1,2 @@
+export type { CallPolicy, MeshParts } from "./contract.ts";
+export { createMesh } from "./mesh.ts";
