@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import type { LogRecord, RequestSample } from "./index.ts";
+import { createAccessLog, createMetrics, formatRecord, openLogFile } from "./index.ts";
+
+function sample(changes: Partial<RequestSample> = {}): RequestSample {
+  return {
+    requestId: "r-1",
+    traceparent: "00-1-2-01",
+    method: "GET",
+    path: "/products/7",
+    host: "shop",
+    route: "GET /products/{sku}",
+    service: "catalog",
+    status: 200,
+    error: undefined,
+    failure: undefined,
+    durationMs: 3,
+    bytesIn: 0,
+    bytesOut: 12,
+    remoteAddress: "127.0.0.1",
+    ...changes,
+  };
+}
+
+describe("createMetrics()", () => {
+  test("counts requests, errors and durations per service and route", async () => {
+    const metrics = createMetrics(() => []);
+    metrics.observe(sample());
+    metrics.observe(sample());
+    metrics.observe(sample({ status: 503, error: "overloaded" }));
+    const { text, contentType } = await metrics.expose();
+    assert.match(contentType, /^text\/plain/);
+    const labels = 'service="catalog",route="GET /products/{sku}"';
+    assert.ok(text.includes(`http_server_requests_total{${labels},method="GET",status="200"} 2`));
+    assert.ok(text.includes(`http_server_requests_total{${labels},method="GET",status="503"} 1`));
+    assert.ok(text.includes(`http_server_errors_total{${labels},error="overloaded"} 1`));
+    assert.ok(text.includes(`http_server_request_duration_seconds_count{${labels}} 3`));
+    assert.ok(text.includes(`http_server_request_duration_seconds_bucket{le="0.005",${labels}} 3`));
+  });
+
+  test("never takes a label from what a client sends", async () => {
+    const metrics = createMetrics(() => []);
+    for (let i = 0; i < 50; i++) {
+      const path = `/made/up/${i}`;
+      metrics.observe(
+        sample({ method: `M${i}`, path, host: `h${i}`, route: undefined, service: undefined, status: 404 }),
+      );
+    }
+    const { text } = await metrics.expose();
+    const lines = text.split("\n").filter((line) => line.startsWith("http_server_requests_total{"));
+    assert.deepEqual(lines, [
+      'http_server_requests_total{service="_none",route="_none",method="_OTHER",status="404"} 50',
+    ]);
+  });
+
+  test("asks the pools at each scrape", async () => {
+    const pool = { service: "cart", instances: 2, active: 3, queued: 1, traps: 0, memoryBytes: 65_536 };
+    const pools = [pool];
+    const metrics = createMetrics(() => pools);
+    assert.ok((await metrics.expose()).text.includes('cytoplane_instances{service="cart"} 2'));
+    pools[0] = { ...pool, service: "checkout", instances: 1 };
+    const { text } = await metrics.expose();
+    assert.ok(text.includes('cytoplane_instances{service="checkout"} 1') && !text.includes('{service="cart"}'));
+  });
+});
+
+describe("createAccessLog()", () => {
+  test("writes a line a request, with the reason of a failure", () => {
+    const records: LogRecord[] = [];
+    const log = createAccessLog(
+      (record) => records.push(record),
+      () => 5,
+    );
+    log(sample());
+    log(sample({ status: 502, error: "no-reply", failure: new Error("it waits for nothing") }));
+    assert.deepEqual(
+      records.map(({ time, level, status, error, detail }) => [time, level, status, error, detail]),
+      [
+        [5, "info", 200, undefined, undefined],
+        [5, "error", 502, "no-reply", "it waits for nothing"],
+      ],
+    );
+    assert.match(formatRecord(records[1]!), /error catalog GET \/products\/7 502 3\.0 ms r-1 it waits for nothing/);
+  });
+});
+
+describe("openLogFile()", () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "cyto-log-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  const record = (n: number): LogRecord => ({ time: n, level: "info", message: `line ${n}` });
+
+  test("has every line when it is closed, and goes on where it was", async () => {
+    const file = join(directory, "logs", "app.jsonl");
+    for (const from of [0, 100]) {
+      await using log = openLogFile(file);
+      for (let i = 0; i < 100; i++) log.write(record(from + i));
+    }
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).time),
+      Array.from({ length: 200 }, (_, i) => i),
+    );
+  });
+
+  test("begins a new file when the old has grown too long, and keeps one", async () => {
+    const file = join(directory, "app.jsonl");
+    for (let session = 0; session < 8; session++) {
+      await using log = openLogFile(file, { fileBytes: 500 });
+      for (let i = 0; i < 5; i++) log.write(record(session * 5 + i));
+    }
+    const kept = [`${file}.1`, file].flatMap((name) => readFileSync(name, "utf8").trimEnd().split("\n"));
+    assert.ok(statSync(file).size < 1000 && statSync(`${file}.1`).size < 1000);
+    const times = kept.map((line) => JSON.parse(line).time as number);
+    assert.deepEqual(
+      times,
+      Array.from({ length: times.length }, (_, i) => 40 - times.length + i),
+    );
+  });
+
+  test("drops and counts what the disk is too slow for, and what it cannot take", async () => {
+    await using log = openLogFile(join(directory, "app.jsonl"), { bufferBytes: 200 });
+    for (let i = 0; i < 100; i++) log.write(record(i));
+    assert.ok(log.dropped > 0);
+  });
+});
