@@ -1,0 +1,45 @@
+/** The keyvalue providers that ship, and how a manifest names them. */
+import { type Clock, CytoError } from "../../kernel/index.ts";
+import { nearest } from "../nearest.ts";
+import type { KeyValueProvider } from "./contract.ts";
+import { createMemoryKeyValue } from "./memory.ts";
+import { createRedisKeyValue } from "./redis.ts";
+import { createSqliteKeyValue } from "./sqlite.ts";
+
+export type KeyValueProviderName = "sqlite" | "redis" | "memory";
+
+/** Made once a cell: its providers hold what bindings share. */
+export function createKeyValueProviders({
+  clock,
+}: {
+  readonly clock: Clock;
+}): Readonly<Record<KeyValueProviderName, KeyValueProvider>> {
+  return {
+    // The default: durable, on one machine, with nothing to install.
+    sqlite: createSqliteKeyValue({ clock }),
+    // Shared by many machines, and what most teams already run.
+    redis: createRedisKeyValue({ clock }),
+    // For tests, and for what may be lost with the process.
+    memory: createMemoryKeyValue(),
+  };
+}
+
+export interface KeyValueChoice {
+  readonly provider: KeyValueProviderName;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** Reads a manifest's short form: `sqlite`, `memory`, or the URL of a Redis server. */
+export function readKeyValueChoice(written: string): KeyValueChoice {
+  if (written === "sqlite" || written === "memory") return { provider: written, options: {} };
+  if (/^(rediss?|unix):/.test(written)) return { provider: "redis", options: { url: written } };
+  const names = ["sqlite", "memory", "redis"];
+  const meant = nearest(written, names);
+  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(written)?.[0];
+  throw new CytoError("invalid-manifest", `Cannot bind keyvalue: no provider is named "${scheme ?? written}"`, {
+    hint:
+      written === "redis"
+        ? 'Redis needs its address: keyvalue: "redis://host:6379".'
+        : `${meant === undefined ? "" : `Did you mean "${meant}"? `}Write sqlite, memory, or a "redis://host:6379" URL.`,
+  });
+}

@@ -1,0 +1,270 @@
+/**
+ * The requests and responses of wasi:http as resources, and the variant `method`.
+ *
+ * A setter that is given something HTTP does not allow answers an error and changes nothing.
+ */
+import type { Call, Reply } from "../../../kernel/index.ts";
+import { InputStream } from "../io.ts";
+import { BodyPipe, bodySource, declaredLength, IncomingBody, OutgoingBody } from "./body.ts";
+import type { ErrorCode } from "./error.ts";
+import { Fields, isToken } from "./fields.ts";
+
+export type Method = { readonly tag: string; readonly val?: string };
+export type Scheme = { readonly tag: "HTTP" | "HTTPS" } | { readonly tag: "other"; readonly val: string };
+
+const methods = new Map<string, Method>(
+  ["get", "head", "post", "put", "delete", "connect", "options", "trace", "patch"].map((tag) => [
+    tag.toUpperCase(),
+    { tag },
+  ]),
+);
+const http: Scheme = { tag: "HTTP" };
+const https: Scheme = { tag: "HTTPS" };
+
+export class IncomingRequest {
+  readonly #call: Call;
+  /** Made when the guest asks for it; the host breaks it when the caller goes. */
+  stream: InputStream | undefined;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  method(): Method {
+    return methods.get(this.#call.method) ?? { tag: "other", val: this.#call.method };
+  }
+
+  scheme(): Scheme {
+    return this.#call.url.startsWith("https:") ? https : http;
+  }
+
+  authority(): string {
+    return this.#call.url.slice(this.#authorityStart(), this.#pathStart());
+  }
+
+  pathWithQuery(): string {
+    const path = this.#call.url.slice(this.#pathStart());
+    return path.startsWith("/") ? path : `/${path}`;
+  }
+
+  headers(): Fields {
+    return Fields.received(this.#call.headers);
+  }
+
+  consume(): IncomingBody {
+    if (this.stream !== undefined) throw undefined;
+    this.stream = new InputStream(bodySource(this.#call.body));
+    return new IncomingBody(this.stream);
+  }
+
+  #authorityStart(): number {
+    return this.#call.url.indexOf("://") + 3;
+  }
+
+  #pathStart(): number {
+    const url = this.#call.url;
+    let index = this.#authorityStart();
+    while (index < url.length && url[index] !== "/" && url[index] !== "?") index++;
+    return index;
+  }
+}
+
+export class OutgoingResponse {
+  readonly fields: Fields;
+  status = 200;
+  pipe: BodyPipe | undefined;
+  /** The method that it answers, once it was given as the answer. */
+  answers: string | undefined;
+
+  constructor(headers: Fields) {
+    this.fields = headers;
+  }
+
+  statusCode(): number {
+    return this.status;
+  }
+
+  setStatusCode(status: number): void {
+    if (status < 100 || status > 599) throw undefined;
+    this.status = status;
+  }
+
+  headers(): Fields {
+    return this.fields.frozen();
+  }
+
+  body(): OutgoingBody {
+    if (this.pipe !== undefined) throw undefined;
+    this.pipe = new BodyPipe("response", declaredLength(this.fields));
+    return new OutgoingBody(this.pipe, () => this.mayBeEmpty());
+  }
+
+  /** Before it is given as an answer it is not known what it answers: then it may. */
+  mayBeEmpty(): boolean {
+    return this.answers === undefined || this.answers === "HEAD" || this.status === 304;
+  }
+}
+
+/** Who waits for the answer to an incoming request. */
+export interface Answerable {
+  answer(
+    answer: { readonly tag: "ok"; readonly val: OutgoingResponse } | { readonly tag: "err"; readonly val: ErrorCode },
+  ): void;
+  /** The guest dropped its chance to answer. */
+  unanswered(): void;
+}
+
+export class ResponseOutparam {
+  readonly #answerable: Answerable;
+
+  constructor(answerable: Answerable) {
+    this.#answerable = answerable;
+  }
+
+  static set(param: ResponseOutparam, response: Parameters<Answerable["answer"]>[0]): void {
+    param.#answerable.answer(response);
+  }
+
+  sendInformational(): never {
+    throw { tag: "internal-error", val: "informational responses are not supported" } satisfies ErrorCode;
+  }
+
+  [Symbol.dispose](): void {
+    this.#answerable.unanswered();
+  }
+}
+
+export class OutgoingRequest {
+  readonly fields: Fields;
+  pipe: BodyPipe | undefined;
+  #method: Method = { tag: "get" };
+  #path: string | undefined;
+  #scheme: Scheme | undefined;
+  #authority: string | undefined;
+
+  constructor(headers: Fields) {
+    this.fields = headers;
+  }
+
+  body(): OutgoingBody {
+    if (this.pipe !== undefined) throw undefined;
+    this.pipe = new BodyPipe("request", declaredLength(this.fields));
+    return new OutgoingBody(this.pipe, () => false);
+  }
+
+  method(): Method {
+    return this.#method;
+  }
+
+  setMethod(method: Method): void {
+    if (method.tag === "other" && !isToken(method.val ?? "")) throw undefined;
+    this.#method = method;
+  }
+
+  pathWithQuery(): string | undefined {
+    return this.#path;
+  }
+
+  setPathWithQuery(path: string | undefined): void {
+    if (path !== undefined && !/^[\x21\x22\x24-\x7e\x80-\u{10ffff}]*$/u.test(path)) throw undefined;
+    this.#path = path;
+  }
+
+  scheme(): Scheme | undefined {
+    return this.#scheme;
+  }
+
+  setScheme(scheme: Scheme | undefined): void {
+    if (scheme?.tag === "other" && !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme.val)) throw undefined;
+    this.#scheme = scheme;
+  }
+
+  authority(): string | undefined {
+    return this.#authority;
+  }
+
+  /** A name or address and a port; credentials are refused. */
+  setAuthority(authority: string | undefined): void {
+    if (authority !== undefined && !/^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%-]+)(:\d{1,5})?$/.test(authority))
+      throw undefined;
+    this.#authority = authority;
+  }
+
+  headers(): Fields {
+    return this.fields.frozen();
+  }
+
+  /** Where it goes; `undefined` when that is no URL. */
+  url(): string | undefined {
+    if (this.#authority === undefined) return undefined;
+    const scheme =
+      this.#scheme === undefined ? "https" : this.#scheme.tag === "other" ? this.#scheme.val : this.#scheme.tag;
+    const path = this.#path ?? "/";
+    const url = `${scheme.toLowerCase()}://${this.#authority}${path.startsWith("/") ? "" : "/"}${path}`;
+    return URL.canParse(url) ? url : undefined;
+  }
+
+  methodName(): string {
+    return this.#method.tag === "other" ? this.#method.val! : this.#method.tag.toUpperCase();
+  }
+}
+
+export class RequestOptions {
+  /** In nanoseconds. */
+  firstByte: bigint | undefined;
+  betweenBytes: bigint | undefined;
+
+  connectTimeout(): undefined {
+    return undefined;
+  }
+
+  /** Not supported: how a connection is made, or shared, is the platform's affair. */
+  setConnectTimeout(duration: bigint | undefined): void {
+    if (duration !== undefined) throw undefined;
+  }
+
+  firstByteTimeout(): bigint | undefined {
+    return this.firstByte;
+  }
+
+  setFirstByteTimeout(duration: bigint | undefined): void {
+    this.firstByte = duration;
+  }
+
+  betweenBytesTimeout(): bigint | undefined {
+    return this.betweenBytes;
+  }
+
+  setBetweenBytesTimeout(duration: bigint | undefined): void {
+    this.betweenBytes = duration;
+  }
+}
+
+export class IncomingResponse {
+  readonly #reply: Reply;
+  readonly #stream: InputStream;
+  #consumed = false;
+
+  constructor(reply: Reply, stream: InputStream) {
+    this.#reply = reply;
+    this.#stream = stream;
+  }
+
+  status(): number {
+    return this.#reply.status;
+  }
+
+  headers(): Fields {
+    return Fields.received(this.#reply.headers);
+  }
+
+  consume(): IncomingBody {
+    if (this.#consumed) throw undefined;
+    this.#consumed = true;
+    return new IncomingBody(this.#stream);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#consumed) this.#stream[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { describe, test } from "node:test";
+import { systemClock, systemRandom } from "../../kernel/index.ts";
+import type { Grants } from "../contract.ts";
+import { wasiImports } from "./standard.ts";
+import { createHostState } from "./state.ts";
+
+const grants = {
+  clock: systemClock,
+  random: systemRandom,
+  keyvalue: {},
+  config: {},
+  directories: [],
+} as unknown as Grants;
+
+/** Not offered: no host of ours, and unstable in the standard. */
+const left = new Set(["wasi:clocks/timezone", "wasi:http/incoming-handler", "wasi:cli/run"]);
+
+/** Every function of a WIT package, as `interface#function` or `interface#Resource.method`. */
+function functionsOf(wit: string): string[] {
+  const found: string[] = [];
+  let [name, owner, resource] = ["", "", ""];
+  for (const line of wit.split("\n").map((text) => text.replace(/\/\/.*/, "").trim())) {
+    const [, opened, named] =
+      /^(package|interface|world|resource|variant|record|enum|flags) %?([\w:-]+)/.exec(line) ?? [];
+    if (opened === "package") name = named!;
+    else if (opened === "resource") {
+      resource = line.endsWith("{") ? named! : "";
+      if (resource === "") found.push(`${owner}#${pascal(named!)}`);
+    } else if (opened === "interface") owner = `${name}/${named}`;
+    else if (opened === "world") owner = "";
+    if (line === "}") resource = "";
+    const member = /^%?([\w-]+): (static )?func\(/.exec(line);
+    if (owner === "" || member === null) continue;
+    const method = camel(member[1]!);
+    if (resource === "") found.push(`${owner}#${method}`);
+    else found.push(`${owner}#${pascal(resource)}.${member[2] === undefined ? "prototype." : ""}${method}`);
+  }
+  return found.filter((path) => !left.has(path.split("#")[0]!));
+}
+
+function camel(name: string): string {
+  return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function pascal(name: string): string {
+  return camel(`-${name}`);
+}
+
+describe("wasiImports()", () => {
+  const imports: Record<string, object> = wasiImports(grants, createHostState(grants));
+
+  /** Whether the host objects have what such a path names. */
+  function has(path: string): boolean {
+    const [owner, member] = path.split("#") as [string, string];
+    return (
+      typeof member
+        .split(".")
+        .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], imports[owner]) === "function"
+    );
+  }
+
+  test("has every function of every interface of WASI 0.2", async () => {
+    const folder = new URL("../lib/wit/builtin/0.2.12/", import.meta.resolve("@bytecodealliance/jco"));
+    const packages = await readdir(folder);
+    const wits = await Promise.all(packages.map((name) => readFile(new URL(`${name}/package.wit`, folder), "utf8")));
+    const wanted = wits.flatMap(functionsOf);
+    assert.ok(wanted.length > 150, `${wanted.length} were found`);
+    assert.deepEqual(
+      wanted.filter((path) => !has(path)),
+      [],
+    );
+  });
+
+  for (const name of ["keyvalue", "config", "logging", "secrets"])
+    test(`has every function of wit/${name}.wit`, async () => {
+      const wit = await readFile(new URL(`../../../wit/${name}.wit`, import.meta.url), "utf8");
+      const wanted = functionsOf(wit);
+      assert.ok(wanted.length > 0);
+      assert.deepEqual(
+        wanted.filter((path) => !has(path)),
+        [],
+      );
+    });
+
+  test("offers nothing else by accident", () => {
+    assert.deepEqual(
+      Object.keys(imports).filter((name) => !/^(wasi|cytoplane):[a-z]+\/[a-z-]+$/.test(name)),
+      [],
+    );
+  });
+});

@@ -1,0 +1,35 @@
+/**
+ * Every interface that a component of a WASI 0.2 world may import, and the host that serves it.
+ *
+ * What is not listed is not given: the import then fails when the component is linked. What is
+ * listed still reaches nothing that the grants do not hold.
+ */
+import type { Grants, ImportObject } from "../contract.ts";
+import { cli } from "./cli.ts";
+import { clocks } from "./clocks.ts";
+import { config } from "./config.ts";
+import { filesystem } from "./filesystem.ts";
+import { http } from "./http.ts";
+import { io } from "./io.ts";
+import { keyvalue } from "./keyvalue.ts";
+import { logging } from "./logging.ts";
+import { random } from "./random.ts";
+import { secrets } from "./secrets.ts";
+import { sockets } from "./sockets.ts";
+import type { HostState } from "./state.ts";
+
+export function wasiImports(grants: Grants, state: HostState): ImportObject {
+  return {
+    ...io, // errors, pollables and streams, which the others are made of
+    ...cli(grants, state), // environment and arguments; output as log lines; exit as a trap
+    ...clocks(grants.clock, state),
+    ...random(grants.random),
+    ...http(grants, state), // the messages of both directions, and the way out
+    ...filesystem(grants, state), // granted directories
+    ...sockets, // linked by standard libraries; always denied
+    ...keyvalue(grants, state), // buckets by the name of their binding
+    ...config(grants.config),
+    ...logging(grants, state),
+    ...secrets(grants, state), // our own: no standard exists
+  };
+}
