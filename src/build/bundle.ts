@@ -11,7 +11,7 @@ import { type OutputChunk, type Plugin, rolldown } from "rolldown";
 import { BuildError, type BuildRequest, type SourceDiagnostic, type Toolchain } from "./contract.ts";
 import { restoreEditorConfig } from "./editor-config.ts";
 import { engines } from "./engine.ts";
-import { type Footprint, readTraced, tracedFiles, traceFolder, traceLink } from "./footprint.ts";
+import { type Footprint, hasFolder, readTraced, tracedFiles, traceFolder, traceLink } from "./footprint.ts";
 import { builtinRefusal, isBuiltin, missingImport, missingSdkEntry, toDiagnostics } from "./import-error.ts";
 import { entryId, ownerOf, sourceName } from "./source-name.ts";
 import { importSites } from "./source-position.ts";
@@ -59,7 +59,7 @@ export async function bundle(request: BuildRequest, options: BundleOptions): Pro
     });
     const { output } = await build.generate({
       format: "esm",
-      sourcemap: true,
+      sourcemap: "hidden",
       sourcemapExcludeSources: true,
       sourcemapPathTransform: (source, map) =>
         sourceName(resolve(dirname(map), source), options.toolchain.sdkDirectory),
@@ -147,7 +147,7 @@ function tracePackage(footprint: Footprint, specifier: string, from: string): vo
 
 /** The folder of a file, and the nearest package.json and tsconfig.json, which steer resolution. */
 function traceSurroundings(footprint: Footprint, folder: string, nowMs: number): void {
-  if (footprint[folder] !== undefined) return;
+  if (hasFolder(footprint, folder)) return;
   traceFolder(footprint, folder);
   for (const name of ["package.json", "tsconfig.json"]) {
     for (const above of upwards(folder)) {
@@ -215,6 +215,5 @@ function nearest(folder: string, name: string): string | undefined {
 }
 
 function survives(chunk: OutputChunk, specifier: string): boolean {
-  if (chunk.imports.includes(specifier) || chunk.dynamicImports.includes(specifier)) return true;
-  return chunk.code.includes(`__require(${JSON.stringify(specifier)})`);
+  return importSites(chunk.fileName, chunk.code, specifier).length > 0;
 }

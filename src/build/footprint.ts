@@ -31,7 +31,11 @@ export function readTraced(footprint: Footprint, path: string, nowMs: number): B
 
 /** Records the names in a folder: a file that appears beside another can take its place in resolution. */
 export function traceFolder(footprint: Footprint, path: string): void {
-  footprint[path] ??= { is: "folder", sha256: namesDigest(path) };
+  footprint[folderKey(path)] ??= { is: "folder", sha256: namesDigest(path) };
+}
+
+export function hasFolder(footprint: Footprint, path: string): boolean {
+  return footprint[folderKey(path)] !== undefined;
 }
 
 /** Records what a path leads to, or that it leads nowhere; answers whether it leads somewhere. */
@@ -88,6 +92,11 @@ function statLine(stat: BigIntStats): string {
 
 function namesDigest(path: string): string {
   return sha256(readdirSync(path).sort().join("\0"));
+}
+
+/** Apart from the same path as a link. */
+function folderKey(path: string): string {
+  return `${path}/`;
 }
 
 function target(path: string): string | null {

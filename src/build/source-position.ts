@@ -46,7 +46,8 @@ export function positionAt(code: string, offset: number): Position {
 type Node = Record<string, unknown>;
 
 function importedBy(node: Node): { value: unknown; start: number } | undefined {
-  const isRequire = node.type === "CallExpression" && (node.callee as Node).name === "require";
+  // The bundler renames what it leaves of `require`.
+  const isRequire = node.type === "CallExpression" && /^(__)?require$/.test(String((node.callee as Node).name));
   const literal = isRequire ? (node.arguments as Node[])[0] : node.source;
   if (!isNode(literal) || literal.type !== "Literal") return undefined;
   return { value: literal.value, start: Number(literal.start) };

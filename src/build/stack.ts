@@ -64,7 +64,9 @@ function isForeign(frame: Frame): boolean {
 }
 
 function print(frame: Frame, root: string | undefined): string {
-  if (frame.source === undefined) return `    at ${frame.name} (native)`;
+  if (frame.source === undefined) {
+    return `    at ${frame.name} (${frame.line === 0 ? "native" : `bundle:${frame.line}:${frame.column}`})`;
+  }
   const inRoot = root === undefined ? undefined : relative(root, frame.source);
   const isInside = inRoot !== undefined && isAbsolute(frame.source) && !inRoot.startsWith("..") && !isAbsolute(inRoot);
   return `    at ${frame.name} (${isInside ? inRoot : frame.source}:${frame.line}:${frame.column})`;

@@ -19,9 +19,10 @@ import { ownToolchain } from "./toolchain.ts";
 export async function typecheck(directory: string, toolchain: Toolchain = ownToolchain): Promise<SourceDiagnostic[]> {
   const platformConfig = writeEditorConfig(directory, toolchain);
   const ownConfig = join(directory, "tsconfig.json");
-  const config = existsSync(ownConfig) ? await withSdk(ownConfig, toolchain) : platformConfig;
+  const hasOwn = existsSync(ownConfig);
+  const config = hasOwn ? await withSdk(ownConfig, toolchain) : platformConfig;
   const { output, code } = await tsc(["-p", config, "--noEmit", "--pretty", "false"], directory);
-  const diagnostics = parse(output, directory, config);
+  const diagnostics = parse(output, directory, hasOwn ? ownConfig : platformConfig);
   if (code !== 0 && diagnostics.length === 0) throw broken(directory, output);
   return diagnostics.filter(({ file }) => !file.startsWith(join(toolchain.sdkDirectory, "/")));
 }
@@ -29,8 +30,8 @@ export async function typecheck(directory: string, toolchain: Toolchain = ownToo
 /** The author's configuration, or one that extends it with the paths of the SDK. */
 async function withSdk(ownConfig: string, toolchain: Toolchain): Promise<string> {
   const directory = dirname(ownConfig);
-  const { output } = await tsc(["-p", ownConfig, "--showConfig"], directory);
-  const shown = readShown(output);
+  const { output, code } = await tsc(["-p", ownConfig, "--showConfig"], directory);
+  const shown = code === 0 ? readShown(output) : undefined;
   const ownPaths = shown?.compilerOptions?.paths ?? {};
   // What cannot be shown cannot be extended either: checking says why.
   if (shown === undefined || ownPaths["@cytoplane/sdk"] !== undefined) return ownConfig;

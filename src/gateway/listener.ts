@@ -20,7 +20,8 @@ export function createListener(door: Door, options: GatewayOptions): Server {
     // A body may take as long as it keeps moving: that is the idle timeout's matter.
     requestTimeout: 0,
     connectionsCheckingInterval: Math.max(1, Math.min(1_000, Math.ceil(options.headerTimeoutMs / 4))),
-    keepAliveTimeout: options.idleTimeoutMs,
+    // One idle time holds within and between requests; a second would be set and reset for each.
+    keepAliveTimeout: 0,
     insecureHTTPParser: false,
     // Refused as a problem instead of an empty 400.
     requireHostHeader: false,
@@ -83,7 +84,7 @@ function onIdle(door: Door, options: GatewayOptions, socket: Socket): void {
     if (exchange.clientStalls === "reading") socket.destroy();
     else if (exchange.clientStalls === "sending") {
       const state = `it has not moved for ${options.idleTimeoutMs} ms`;
-      exchange.fail(new CytoError("request-timeout", `Cannot read the body: ${state}`));
+      failLast(exchange, new CytoError("request-timeout", `Cannot read the body: ${state}`));
     }
   }
 }
@@ -94,10 +95,14 @@ function onMalformed(door: Door, options: GatewayOptions, thrown: NodeJS.ErrnoEx
   if (error === undefined || !socket.writable) socket.destroy();
   else if (last === undefined) refuse(door, socket, error);
   // The body of the request in hand is what is malformed; nothing after it can be read.
-  else if (!last.req.complete) {
-    last.fail(error);
-    last.res.once("finish", () => socket.destroySoon());
-  } else last.res.once("close", () => refuse(door, socket, error));
+  else if (!last.req.complete) failLast(last, error);
+  else last.res.once("close", () => refuse(door, socket, error));
+}
+
+/** Fails a request after which nothing more can be read from its connection. */
+function failLast(exchange: Exchange, error: CytoError): void {
+  exchange.fail(error);
+  exchange.res.once("finish", () => exchange.req.socket.destroySoon());
 }
 
 /** What the parser found, or undefined when the connection itself has failed. */

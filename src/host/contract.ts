@@ -1,6 +1,6 @@
 /** A host runs instances of components; the mesh reaches it by service name. */
 import type { Grants, Instance } from "../component/contract.ts";
-import type { Call, Reply } from "../kernel/index.ts";
+import type { Service } from "../kernel/index.ts";
 
 export interface Deployment {
   readonly service: string;
@@ -15,7 +15,7 @@ export interface Deployment {
 
 export interface Pool {
   /** Finds or makes an instance with room, waits in a bounded queue when there is none. */
-  handle(call: Call): Promise<Reply>;
+  readonly handle: Service;
   readonly status: PoolStatus;
   /** Settles when an instance is ready; throws why none could be started. */
   warm(): Promise<void>;
@@ -41,7 +41,9 @@ export interface PoolStatus {
 /** The services of one host, by name. */
 export interface Host {
   /** Hands the call to its service's pool. */
-  handle(call: Call): Promise<Reply>;
+  readonly handle: Service;
+  /** The door of a service's present pool, or `undefined` when it is not deployed here. */
+  resolve(service: string): Service | undefined;
   /**
    * Makes a pool with one warm instance that no call reaches yet. A deployment that cannot start
    * is refused here, while its predecessor still serves.

@@ -4,7 +4,7 @@
  *
  * Always true: at most one timer for all services, and none while no instance lives.
  */
-import { type Call, type Clock, CytoError, type Reply } from "../kernel/index.ts";
+import { type Clock, CytoError, type Service } from "../kernel/index.ts";
 import type { Deployment, Host, Pool, PoolStatus, Standby } from "./contract.ts";
 import { createPool, type PoolParts } from "./pool.ts";
 
@@ -50,14 +50,17 @@ export function createHost({ clock, idleMs = idleMsDefault, drainTimeoutMs }: Ho
     };
   }
 
+  const resolve = (service: string): Service | undefined => pools.get(service)?.handle;
+
   return {
-    handle(call: Call): Promise<Reply> {
-      const pool = pools.get(call.service);
-      if (pool !== undefined) return pool.handle(call);
+    handle(call) {
+      const door = resolve(call.service);
+      if (door !== undefined) return door(call);
       return Promise.reject(
         new CytoError("no-service", `Cannot call ${call.service}: no service of that name is deployed here`),
       );
     },
+    resolve,
     prepare,
     async deploy(deployment) {
       const standby = await prepare(deployment);

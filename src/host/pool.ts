@@ -68,13 +68,13 @@ class InstancePool implements Pool {
     this.#drainTimeoutMs = drainTimeoutMs ?? limits.timeoutMs;
   }
 
-  handle(call: Call): Promise<Reply> {
+  readonly handle = (call: Call): Promise<Reply> => {
     if (this.#queue.size > 0 || this.#drained !== undefined) return this.#wait(call);
     const slot = choose(this.#slots);
     if (slot === undefined) return this.#wait(call);
     slot.used = true;
     return slot.instance.handle(call);
-  }
+  };
 
   get status(): PoolStatus {
     const instances = this.#slots.map((slot) => slot.instance);

@@ -46,7 +46,7 @@ const unknown: State = {
 const full: State = {
   code: "storage-full",
   state: "there is no room left",
-  hint: "Free space on its disk, or raise the binding's maxBytes; nothing that was acknowledged is lost.",
+  hint: "Free space on its disk, or raise the maxBytes of the binding that has one; what was acknowledged is kept.",
 };
 
 const damaged: State = {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fstatSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -50,6 +51,21 @@ describe("openSqlite()", () => {
     await Promise.all(others);
     assert.equal(flushes.length, 2);
     assert.equal((await numbers(database)).length, 201);
+  });
+
+  test("flushes the log that SQLite writes to, also after checkpoints", async (t) => {
+    const path = await place(t);
+    let flushes = 0;
+    const flush = async (descriptor: number) => {
+      flushes += 1;
+      assert.equal(fstatSync(descriptor).ino, statSync(`${path}-wal`).ino);
+    };
+    await using database = await open(path, { flush });
+    const insert = database.prepare("INSERT INTO numbers VALUES (?)");
+    const pages = new Uint8Array(400 * 4096);
+    for (let n = 0; n < 12; n++) await database.write(() => insert.run(pages));
+    assert.equal(flushes, 12);
+    assert.ok(statSync(path).size > pages.length, "no checkpoint has run");
   });
 
   test("fails the write that throws, and only that", async (t) => {

@@ -98,10 +98,9 @@ export async function openSqlite(options: SqliteOptions): Promise<SqliteDatabase
   }
 
   async function runBatch(batch: readonly PendingWrite[]): Promise<void> {
-    await commitBatch(batch);
-    if (batch.every((write) => write.failed)) return;
     try {
-      await flush(log);
+      await commitBatch(batch);
+      if (batch.some((write) => !write.failed)) await flush(log);
     } catch (cause) {
       broken = new CytoError(
         "backend-unavailable",

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import type { LogRecord, RequestSample } from "./index.ts";
-import { createAccessLog, createMetrics, formatRecord, openLogFile } from "./index.ts";
+import { createAccessLog, createMetrics, openLogFile } from "./index.ts";
 
 function sample(changes: Partial<RequestSample> = {}): RequestSample {
   return {
@@ -84,7 +84,6 @@ describe("createAccessLog()", () => {
         [5, "error", 502, "no-reply", "it waits for nothing"],
       ],
     );
-    assert.match(formatRecord(records[1]!), /error catalog GET \/products\/7 502 3\.0 ms r-1 it waits for nothing/);
   });
 });
 

@@ -38,6 +38,20 @@ describe("sqlite", () => {
     }
   });
 
+  test("keeps the file open for its last binding, and no longer", async (t) => {
+    const dataDirectory = await place(t);
+    const one = createSqliteKeyValue({ clock: systemClock });
+    const bindings = await Promise.all(
+      ["a", "b", "c"].map((namespace) => one.open({ namespace, dataDirectory, options: {} })),
+    );
+    for (const binding of bindings) {
+      await binding.set("k", text("v"));
+      await binding[Symbol.asyncDispose]();
+      if (binding !== bindings.at(-1)) assert.ok((await readdir(dataDirectory)).includes("keyvalue.sqlite-wal"));
+    }
+    assert.deepEqual(await readdir(dataDirectory), ["keyvalue.sqlite"]);
+  });
+
   test("puts a binding with a path into a file of its own", async (t) => {
     const dataDirectory = await place(t);
     await using a = await open(dataDirectory, "n");

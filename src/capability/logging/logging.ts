@@ -9,7 +9,8 @@ import { type Call, type Clock, header } from "../../kernel/index.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "critical";
 
-export interface LogRecord {
+/** An alias and no interface, so that it fits where records of any fields are taken. */
+export type LogRecord = {
   /** Milliseconds since the Unix epoch. */
   readonly time: number;
   readonly level: LogLevel;
@@ -20,7 +21,7 @@ export interface LogRecord {
   /** What the guest names the source of the line; may be empty. */
   readonly context: string;
   readonly message: string;
-}
+};
 
 export interface LoggingOptions {
   readonly service: string;

@@ -87,4 +87,10 @@ describe("readEgress()", () => {
       });
     });
   }
+
+  test("shows no credentials of an entry", () => {
+    assert.throws(() => readEgress("shop", ["https://user:hunter2@example.com"]), {
+      message: 'Cannot read services.shop.egress[0]: "https://…@example.com" names no host',
+    });
+  });
 });

@@ -26,7 +26,7 @@ export function readEgress(service: string, entries: readonly string[]): Egress 
     if (rule !== undefined) return rule;
     throw new CytoError(
       "invalid-manifest",
-      `Cannot read services.${service}.egress[${index}]: "${entry}" names no host`,
+      `Cannot read services.${service}.egress[${index}]: "${entry.replace(/[^/]*@/, "…@")}" names no host`,
       {
         hint: 'Write "api.example.com", "*.example.com", "127.0.0.1:9000" or "https://api.example.com".',
       },

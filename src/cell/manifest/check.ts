@@ -4,12 +4,14 @@
  */
 import { statSync } from "node:fs";
 import { extname } from "node:path";
+import { readEgress } from "../../capability/outgoing/egress.ts";
 import { findConflicts } from "../../gateway/conflict.ts";
 import type { Route } from "../../gateway/contract.ts";
+import { toCytoError } from "../../kernel/index.ts";
 import type { App, RouteDeclaration } from "./contract.ts";
 import { text } from "./declaration.ts";
 import { suggest } from "./nearest.ts";
-import { isHost } from "./route.ts";
+import { looksSecret } from "./secret-name.ts";
 import { type Finding, field, fields, items, type Place, type Tree } from "./tree.ts";
 
 const sourceExtensions = [".ts", ".mts", ".tsx", ".js", ".mjs", ".jsx"];
@@ -108,10 +110,13 @@ function checkCycles(app: App, root: Tree): Finding[] {
 function checkEgress(tree: Tree): Finding[] {
   return items(field(tree, "egress")).flatMap((item) => {
     const host = text(item);
-    if (host === undefined || isHost(host, true)) return [];
-    const url = /^[a-z]+:\/\//i.test(host) && URL.canParse(host) ? new URL(host).host : "";
-    const hint = url !== "" ? `only the host: ${url}` : "such as api.example.com, *.example.com or 127.0.0.1:9000";
-    return [{ at: item.at, message: `"${withoutCredentials(host)}" is no host`, hint }];
+    if (host === undefined) return [];
+    try {
+      readEgress("", [host]);
+      return [];
+    } catch (error) {
+      return [{ at: item.at, message: `"${withoutCredentials(host)}" names no host`, hint: toCytoError(error).hint }];
+    }
   });
 }
 
@@ -151,10 +156,6 @@ function checkPlainSecrets(tree: Tree): Finding[] {
     });
   }
   return findings;
-}
-
-export function looksSecret(name: string): boolean {
-  return /(passw(or)?d|passphrase|secret|token|api[-_.]?key|private[-_.]?key|access[-_.]?key|credential)/i.test(name);
 }
 
 /** Two routes that match the same requests with the same priority: which one wins would be chance. */

@@ -4,8 +4,8 @@
  * Always true: values that look like secrets are masked in the lines shown.
  */
 import { relative } from "node:path";
-import { looksSecret } from "./check.ts";
 import type { Diagnostic } from "./contract.ts";
+import { looksSecret } from "./secret-name.ts";
 
 export interface RenderOptions {
   /** The text of a file that a diagnostic names; without it there is no frame. */

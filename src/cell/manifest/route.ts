@@ -58,11 +58,10 @@ export function readRoute(tree: Tree, findings: Finding[]): RouteDeclaration | u
   };
 }
 
-/** A DNS name or an address, with or without a port; a first `*.` stands for one label or more. */
-export function isHost(text: string, port = false): boolean {
+/** A DNS name or an address; a first `*.` stands for one label or more. */
+function isHost(text: string): boolean {
   const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
-  const name = `(\\*\\.)?${label}(\\.${label})*`;
-  return new RegExp(`^(${name}|\\[[0-9a-f:.]+\\])${port ? "(:[0-9]{1,5})?" : ""}$`, "i").test(text);
+  return new RegExp(`^((\\*\\.)?${label}(\\.${label})*|\\[[0-9a-f:.]+\\])$`).test(text);
 }
 
 /** What is wrong with a path, if anything. */

@@ -1,0 +1,59 @@
+/** What a component is, and what a manifest must give it before it runs. For people, not for the way of a call. */
+import { load, type World } from "../component/index.ts";
+
+export interface Inspection {
+  readonly digest: string;
+  readonly size: number;
+  /** The shape of service that it is; absent when it exports nothing that can be called as one. */
+  readonly world: World | undefined;
+  readonly imports: readonly ImportNeed[];
+  readonly exports: readonly string[];
+}
+
+export interface ImportNeed {
+  /** As written in the binary: `wasi:keyvalue/store@0.2.0-draft`. */
+  readonly name: string;
+  /**
+   * What gives it: nothing is needed (`given`), the named key of the service's manifest
+   * (`declared`), or nothing here has it (`missing`).
+   */
+  readonly state: "given" | "declared" | "missing";
+  /** `bindings: { <name>: { keyvalue: sqlite } }` */
+  readonly key?: string;
+}
+
+/** Throws `invalid-component`, saying what the bytes are instead. */
+export async function inspectComponent(bytes: Uint8Array): Promise<Inspection> {
+  const { digest, size, world, imports, exports } = await load(bytes);
+  return { digest, size, world, exports, imports: imports.map(needOf) };
+}
+
+/** By interface, without version; the first that begins the name decides. */
+const sources: readonly (readonly [prefix: string, key: string | undefined])[] = [
+  ["wasi:http/outgoing-handler", "egress: [<host>]"],
+  ["wasi:http/types", undefined],
+  ["wasi:keyvalue/", "bindings: { <name>: { keyvalue: sqlite } }"],
+  ["wasi:config/", "config: { <name>: <value> }"],
+  ["wasi:filesystem/types", undefined],
+  ["wasi:filesystem/", "directories: { /data: ./data }"],
+  ["wasi:cli/environment", "environment: { <NAME>: <value> }"],
+  ["wasi:cli/", undefined],
+  ["wasi:io/", undefined],
+  ["wasi:clocks/", undefined],
+  ["wasi:random/", undefined],
+  ["wasi:logging/", undefined],
+  ["wasi:sockets/", undefined],
+  ["cytoplane:service/keyvalue", "bindings: { <name>: { keyvalue: sqlite } }"],
+  ["cytoplane:service/config", "config: { <name>: <value> }"],
+  ["cytoplane:service/secrets", "secrets: [<NAME>]"],
+  ["cytoplane:service/outgoing", "egress: [<host>], calls: [<service>]"],
+  ["cytoplane:service/", undefined],
+  ["cytoplane:secrets/", "secrets: [<NAME>]"],
+];
+
+export function needOf(name: string): ImportNeed {
+  const source = sources.find(([prefix]) => name.startsWith(prefix));
+  if (source === undefined) return { name, state: "missing" };
+  const [, key] = source;
+  return key === undefined ? { name, state: "given" } : { name, state: "declared", key };
+}

@@ -1,0 +1,58 @@
+/** `cyto serve <component.wasm>`: components from other toolchains, and files that are none. */
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { runCyto, startCyto } from "./process.ts";
+
+/** Built by somebody else, unchanged: see test/guests/README.md. */
+const component = fileURLToPath(new URL("../guests/wstd.wasm", import.meta.url));
+
+describe("cyto serve", () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "cyto-serve-"));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  test("answers with a component that nobody here wrote, and stops in peace", async () => {
+    await using server = await startCyto(["serve", component]);
+    const replies = await Promise.all(Array.from({ length: 50 }, () => fetch(server.address)));
+    for (const reply of replies) assert.equal(reply.status, 200, await reply.text());
+    server.signal("SIGTERM");
+    assert.equal(await server.exited, 0, server.output());
+  });
+
+  test("says so when its port is in use", async () => {
+    await using server = await startCyto(["serve", component]);
+    const { port } = new URL(server.address);
+    const second = await runCyto(["serve", component, "--port", port]);
+    assert.notEqual(second.code, 0);
+    assert.match(second.stderr, new RegExp(`${port}.*in use`, "s"));
+  });
+
+  const bad: readonly (readonly [name: string, bytes: () => Promise<Uint8Array>])[] = [
+    ["empty", async () => new Uint8Array()],
+    ["random", async () => crypto.getRandomValues(new Uint8Array(4096))],
+    ["truncated", async () => (await readFile(component)).subarray(0, 20_000)],
+    ["core-module", async () => Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)],
+  ];
+  for (const [name, bytes] of bad) {
+    test(`refuses a file that is ${name}, naming it`, async () => {
+      const file = join(folder, `${name}.wasm`);
+      await writeFile(file, await bytes());
+      const { code, stderr } = await runCyto(["serve", file, "--port", "0"]);
+      assert.notEqual(code, 0);
+      assert.match(stderr, new RegExp(`${name}\\.wasm`));
+      assert.doesNotMatch(stderr, /\n\s+at /, "no stack trace");
+    });
+  }
+
+  test("refuses a file that is not there", async () => {
+    const { code, stderr } = await runCyto(["serve", join(folder, "none.wasm"), "--port", "0"]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /none\.wasm/);
+  });
+});
