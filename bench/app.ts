@@ -1,16 +1,16 @@
-/** An app of as many hellos as are asked for: `GET /s0`, `GET /s1`, … */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+/** An app of as many hellos as are asked for, no two alike: `GET /s0`, `GET /s1`, … */
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { helloSource } from "./contenders.ts";
 
 export async function appOf(services: number, scratch: string): Promise<string> {
   const folder = join(scratch, "apps", `app-of-${services}`);
   await mkdir(folder, { recursive: true });
-  await copyFile(helloSource, join(folder, "service.ts"));
-  const declared = Array.from(
-    { length: services },
-    (_, index) => `  s${index}: { source: service.ts, routes: ["GET /s${index}"] }\n`,
-  );
-  await writeFile(join(folder, "cyto.yaml"), `app: many\nservices:\n${declared.join("")}`);
+  let manifest = "app: many\nservices:\n";
+  for (let index = 0; index < services; index += 1) {
+    manifest += `  s${index}: { source: s${index}.ts, routes: ["GET /s${index}"] }\n`;
+    const source = `export default { fetch(): Response { return new Response("Hello from ${index}"); } };\n`;
+    await writeFile(join(folder, `s${index}.ts`), source);
+  }
+  await writeFile(join(folder, "cyto.yaml"), manifest);
   return folder;
 }

@@ -5,7 +5,7 @@ import { answer } from "./cold-start.ts";
 import { cytoUp } from "./contenders.ts";
 import type { Bench } from "./contract.ts";
 
-const many = 101;
+const many = 21;
 
 export const memory: Bench = {
   name: "memory",

@@ -9,18 +9,19 @@
  * no event waits for anything, so the engine's microtasks do the rest after it has returned.
  */
 import reply from "cytoplane:service/reply@0.1.0";
-import type { Outcome, Request as WorldRequest } from "cytoplane:service/types@0.1.0";
+import type { Outcome, Request as WorldRequest, Response as WorldResponse } from "cytoplane:service/types@0.1.0";
+import { config, keyvalue, service as serviceClient } from "./bindings.ts";
 import type { ServiceHandler } from "./contract.ts";
+import { describeInvalid, requireService } from "./entry.ts";
 import { type BindingTable, createEnv } from "./env.ts";
 import { toFailure } from "./failure.ts";
 import { type Call, scope, settle, wake } from "./operation.ts";
 import { AbortController, type AbortSignal } from "./web/abort.ts";
-import { toWorldBody } from "./web/body.ts";
+import type { Sender } from "./web/body.ts";
 import { findField } from "./web/headers.ts";
-import { inspect } from "./web/inspect.ts";
 import { report } from "./web/report.ts";
 import { INCOMING, Request } from "./web/request.ts";
-import { Response, replyOf } from "./web/response.ts";
+import { Response, toReply } from "./web/response.ts";
 import type { Sending } from "./web/streams.ts";
 
 /** What the world exports. */
@@ -29,8 +30,6 @@ export interface Handler {
   resume(op: number, outcome: Outcome): PromiseLike<void>;
   cancel(call: number, reason: string): PromiseLike<void>;
 }
-
-type Fetch = (request: Request, env: unknown, context: Exchange) => unknown;
 
 /** The event is over as soon as its function returns; a real promise would cost more than the rest of it. */
 const over = {
@@ -47,7 +46,8 @@ const over = {
  */
 export function createHandler(service: ServiceHandler, bindings?: BindingTable): Handler {
   const target = requireService(service);
-  const env = createEnv(bindings);
+  const env = createEnv({ config, keyvalue, service: serviceClient }, bindings);
+  /** Those that have outlasted their start. */
   const exchanges = new Map<number, Exchange>();
 
   function finish(exchange: Exchange): void {
@@ -67,33 +67,33 @@ export function createHandler(service: ServiceHandler, bindings?: BindingTable):
 
   function answer(exchange: Exchange, result: unknown): void {
     if (!(result instanceof Response) || result.type === "error") {
-      const what = result instanceof Response ? "Response.error()" : inspect(result);
-      refuse(exchange, `The handler must answer with a Response, not with ${what}`);
+      refuse(exchange, describeInvalid(result));
       return;
     }
-    let parts: ReturnType<typeof replyOf>;
+    let message: WorldResponse;
     try {
-      parts = replyOf(result);
+      message = toReply(result, exchange);
     } catch (error) {
       refuse(exchange, error instanceof Error ? error.message : String(error));
       return;
     }
-    const { body, sending } = toWorldBody(parts.content, (error) => report("The response's body broke", error));
-    reply.respond(exchange.number, { status: parts.status, fields: parts.fields, body });
-    if (sending) exchange.send(sending).then(() => finish(exchange));
-    else finish(exchange);
+    reply.respond(exchange.number, message);
+    if (exchange.sending) {
+      exchanges.set(exchange.number, exchange);
+      exchange.send(exchange.sending).then(() => finish(exchange));
+    } else finish(exchange);
   }
 
   return {
     start(call, record) {
       if (!scope.awake) wake();
       const exchange = new Exchange(call, record.fields);
-      exchanges.set(call, exchange);
       scope.call = exchange;
       try {
         const result = target.fetch(new Request(INCOMING, record, exchange), env, exchange);
         if (result instanceof Response) answer(exchange, result);
         else {
+          exchanges.set(call, exchange);
           Promise.resolve(result).then(
             (settled) => answer(exchange, settled),
             (thrown) => fail(exchange, thrown),
@@ -123,13 +123,13 @@ export function createHandler(service: ServiceHandler, bindings?: BindingTable):
 }
 
 /** One call, and what its handler is given as its context. */
-class Exchange implements Call {
+class Exchange implements Call, Sender {
   live = true;
+  sending: Sending | undefined;
   readonly #number: number;
   readonly #fields: string;
   #controller: AbortController | undefined;
   #cancelled: string | undefined;
-  #sending: Sending | undefined;
 
   constructor(number: number, fields: string) {
     this.#number = number;
@@ -159,9 +159,12 @@ class Exchange implements Call {
       .then(() => reply.release());
   }
 
+  bodyBroke(error: unknown): void {
+    report("The response's body broke", error);
+  }
+
   /** Sends the body that follows the reply. */
   send(sending: Sending): Promise<void> {
-    this.#sending = sending;
     if (this.#cancelled !== undefined) sending.abort(gone(this.#cancelled));
     return sending.run();
   }
@@ -169,7 +172,7 @@ class Exchange implements Call {
   cancel(reason: string): void {
     this.#cancelled = reason;
     if (this.#controller) this.#abort(reason);
-    this.#sending?.abort(gone(reason));
+    this.sending?.abort(gone(reason));
   }
 
   #abort(reason: string): void {
@@ -179,13 +182,4 @@ class Exchange implements Call {
 
 function gone(reason: string): DOMException {
   return new DOMException(reason, "AbortError");
-}
-
-/** Refused while building, so that a deploy fails and not a request. */
-function requireService(service: unknown): { fetch: Fetch } {
-  const fetch = typeof service === "object" && service !== null && "fetch" in service ? service.fetch : undefined;
-  if (typeof fetch === "function") return service as { fetch: Fetch };
-  throw new TypeError(
-    `Cannot serve this module: its default export is ${inspect(service)}, not an object with a fetch method. Write: export default { fetch(request) { return new Response("hello"); } }`,
-  );
 }

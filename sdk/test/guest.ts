@@ -34,7 +34,7 @@ export interface World {
   config?: Record<string, string>;
   secrets?: Record<string, string>;
   /** Answers `fetch` (service undefined) and `service(name).fetch`; throws `{ code, message }` to refuse. */
-  outgoing?(service: string | undefined, request: Message, cause: number | undefined): Tagged | Promise<Tagged>;
+  outgoing?(service: string | undefined, request: Message, cause: number | undefined): object | Promise<object>;
   /** Chunks for request bodies and answers, by the number they are announced under. */
   sources?: Record<number, AsyncIterator<Uint8Array>>;
   /** Called with every chunk of a body that the guest writes; a rejection is a consumer that has gone. */
@@ -51,6 +51,8 @@ export interface Guest {
   /** The number that the next `fetch` will have. */
   nextCall(): number;
   cancel(call: number, reason: string): void;
+  /** Settles when the guest logs exactly this. */
+  logged(message: string): Promise<void>;
   /** Settles when nothing is under way any more. */
   quiet(): Promise<void>;
 }
@@ -100,6 +102,7 @@ export async function openGuest(component: Uint8Array, world: World = {}): Promi
   const writing = new Map<number, { chunks: Uint8Array[]; end(error?: string): void }>();
   const timers = new Map<number, NodeJS.Timeout>();
   const waiters: (() => void)[] = [];
+  const listeners = new Map<string, () => void>();
   let under = 0;
   let calls = 0;
   let held = 0;
@@ -274,8 +277,10 @@ export async function openGuest(component: Uint8Array, world: World = {}): Promi
         }),
     },
     "cytoplane:service/logging": {
-      log: (level: string, _context: string, message: string, call: number | undefined) =>
-        void logs.push({ level, message, call }),
+      log(level: string, _context: string, message: string, call: number | undefined) {
+        logs.push({ level, message, call });
+        listeners.get(message)?.();
+      },
     },
   };
 
@@ -300,6 +305,7 @@ export async function openGuest(component: Uint8Array, world: World = {}): Promi
       });
     },
     cancel: (call, reason) => handler.cancel!(call, reason),
+    logged: (message) => new Promise((resolve) => listeners.set(message, resolve)),
     quiet: () =>
       new Promise((resolve) => {
         waiters.push(resolve);

@@ -64,24 +64,91 @@ function parts(Kind: typeof URL, input: string, base?: string): unknown {
 }
 
 const label = fc.oneof(
-  fc.constantFrom("a", "localhost", "example", "EXAMPLE", "a-b", "x_y", "xn--bcher-kva", "1", "0x1f", "256", "127", "", "a%62"),
+  fc.constantFrom(
+    "a",
+    "localhost",
+    "example",
+    "EXAMPLE",
+    "a-b",
+    "x_y",
+    "xn--bcher-kva",
+    "1",
+    "0x1f",
+    "256",
+    "127",
+    "",
+    "a%62",
+  ),
   fc.stringMatching(/^[a-z0-9-]{1,6}$/),
 );
 const host = fc.oneof(
   fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join(".")),
   fc.constantFrom("127.0.0.1", "10.0.0.256", "1.2.3", "[::1]", "u:p@h.test", "bücher.test"),
 );
-const port = fc.oneof(fc.constant(""), fc.constantFrom(":", ":80", ":443", ":8080", ":08", ":65535", ":65536", ":0", ":9"));
+const port = fc.oneof(
+  fc.constant(""),
+  fc.constantFrom(":", ":80", ":443", ":8080", ":08", ":65535", ":65536", ":0", ":9"),
+);
 const segment = fc.oneof(
-  fc.constantFrom(".", "..", "%2e", "%2E.", ".a", "a.", "a%20b", "%", "%zz", "a b", "ü", "a|b", "a^b", "a\\b", ";x=1", "@", "a'b", "[x]", '"', "<", "`", "{", "\t"),
+  fc.constantFrom(
+    ".",
+    "..",
+    "%2e",
+    "%2E.",
+    ".a",
+    "a.",
+    "a%20b",
+    "%",
+    "%zz",
+    "a b",
+    "ü",
+    "a|b",
+    "a^b",
+    "a\\b",
+    ";x=1",
+    "@",
+    "a'b",
+    "[x]",
+    '"',
+    "<",
+    "`",
+    "{",
+    "\t",
+  ),
   fc.stringMatching(/^[\w.~!$&()*+,;=:@-]{0,8}$/),
 );
-const path = fc.array(segment, { maxLength: 4 }).map((segments) => (segments.length > 0 ? `/${segments.join("/")}` : ""));
-const tail = (mark: string) => fc.oneof(fc.constant(""), fc.stringMatching(/^[ -~]{0,10}$/).map((text) => mark + text));
-const address = fc
-  .tuple(fc.constantFrom("http://", "https://", "HTTP://", "http:/", "http:", "ftp://", "ws://"), host, port, path, tail("?"), tail("#"))
-  .map((pieces) => pieces.join(""));
-const relative = fc.tuple(path, tail("?"), tail("#")).map((pieces) => pieces.join(""));
+const path = fc
+  .array(segment, { maxLength: 4 })
+  .map((segments) => (segments.length > 0 ? `/${segments.join("/")}` : ""));
+const tail = (mark: string) =>
+  fc.oneof(
+    fc.constant(""),
+    fc.stringMatching(/^[ -~]{0,10}$/).map((text) => mark + text),
+  );
+const pieces = (...given: fc.Arbitrary<string>[]) => fc.tuple(...given).map((all) => all.join(""));
+const wild = pieces(
+  fc.constantFrom("http://", "https://", "HTTP://", "http:/", "http:", "ftp://", "ws://"),
+  host,
+  port,
+  path,
+  tail("?"),
+  tail("#"),
+);
+/** Nearly what the short cut takes: one thing, at most, is out of order. */
+const nearly = fc.oneof(
+  pieces(fc.constantFrom("http://", "https://"), host, fc.constant("/a")),
+  pieces(
+    fc.constantFrom("http://", "https://"),
+    fc.constantFrom("a.B.c", "A.b", "a.1.b", "b.xn--a", "1a", "a.1a"),
+    fc.constant("/"),
+  ),
+  pieces(fc.constantFrom("http://", "https://"), fc.constant("localhost"), port, fc.constantFrom("/", "", "?a")),
+  pieces(fc.constant("http://localhost"), path),
+  pieces(fc.constant("https://a.test/b"), tail("?")),
+  pieces(fc.constant("https://a.test/b"), tail("#")),
+);
+const address = fc.oneof({ weight: 2, arbitrary: nearly }, { weight: 1, arbitrary: wild });
+const relative = pieces(path, tail("?"), tail("#"));
 const question = fc.oneof(
   fc.tuple(address),
   fc.tuple(relative, address),
@@ -93,7 +160,7 @@ test("URL answers as Node's does, whichever road it takes", () => {
     fc.property(question, ([input, base]) => {
       assert.deepEqual(parts(GuestURL as unknown as typeof URL, input, base), parts(URL, input, base));
     }),
-    { numRuns: 3000 },
+    { numRuns: 2000 },
   );
 });
 
@@ -110,7 +177,12 @@ test("URL answers as Node's does inside a guest", async () => {
 });
 
 test("TextEncoder answers as Node's does", async () => {
-  const text = fc.string({ unit: fc.oneof(fc.nat(0xffff).map((code) => String.fromCharCode(code)), fc.string({ unit: "binary" })) });
+  const text = fc.string({
+    unit: fc.oneof(
+      fc.nat(0xffff).map((code) => String.fromCharCode(code)),
+      fc.string({ unit: "binary" }),
+    ),
+  });
   await fc.assert(
     fc.asyncProperty(fc.array(text, { minLength: 20 }), async (texts) => {
       const expected = texts.map((sample) => Buffer.from(new TextEncoder().encode(sample)).toString("base64"));
@@ -126,7 +198,10 @@ test("TextDecoder answers as Node's does, split anywhere", async () => {
     fc.nat(255),
     fc.constantFrom(0x61, 0x80, 0xbf, 0xc2, 0xe0, 0xa0, 0xed, 0x9f, 0xf0, 0x90, 0xf4, 0x8f, 0xef, 0xbb),
   );
-  const piece = fc.oneof(fc.array(byte, { maxLength: 6 }), fc.string({ unit: "binary" }).map((text) => [...Buffer.from(text)]));
+  const piece = fc.oneof(
+    fc.array(byte, { maxLength: 6 }),
+    fc.string({ unit: "binary" }).map((text) => [...Buffer.from(text)]),
+  );
   const sample = fc.record({
     data: fc.array(piece, { maxLength: 5 }).map((pieces) => pieces.flat()),
     splits: fc.array(fc.nat(6), { maxLength: 6 }),

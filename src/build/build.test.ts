@@ -116,8 +116,7 @@ describe("build()", () => {
     });
   }
 
-  test("another engine, and another world, are other builds", async () => {
-    assert.deepEqual(await steps(project, { ...request, engine: "quickjs" }), ["cached"]);
+  test("another world is another build", async () => {
     const witPath = project.path("other.wit");
     writeFileSync(witPath, `${readFileSync(project.toolchain.witPath, "utf8")}\n// Changed.\n`);
     const other = { ...project, toolchain: { ...project.toolchain, witPath } };

@@ -24,7 +24,7 @@ import { ownToolchain } from "./toolchain.ts";
 export interface BuilderOptions {
   readonly toolchain?: Toolchain;
   readonly clock?: Clock;
-  /** Components made at a time. */
+  /** Components made at a time: one for each core, up to eight, unless said. Each takes up to 0.5 GB. */
   readonly concurrency?: number;
   readonly cacheLimits?: CacheLimits;
   /** How long evaluating a service while building may take; the engine's own time unless said. */
@@ -45,7 +45,7 @@ export function createBuilder(options: BuilderOptions = {}): Builder {
   const bench: Bench = {
     toolchain: options.toolchain ?? ownToolchain,
     clock: options.clock ?? systemClock,
-    slots: createSlots(options.concurrency ?? availableParallelism()),
+    slots: createSlots(options.concurrency ?? Math.min(availableParallelism(), 8)),
     limits: options.cacheLimits ?? cacheLimits,
     timeoutMs: options.timeoutMs,
   };

@@ -190,7 +190,9 @@ function refusals(found: Findings, toolchain: Toolchain, chunk?: OutputChunk): S
     if (specifier.startsWith("@cytoplane/sdk")) return [missingSdkEntry(specifier, importer, toolchain.sdkDirectory)];
     const authored = ownerOf(sourceName(importer, toolchain.sdkDirectory)) === "author";
     if (!authored && !(chunk !== undefined && survives(chunk, specifier))) return [];
-    return importSites(importer, readFileSync(importer, "utf8"), specifier)
+    const sites = importSites(importer, readFileSync(importer, "utf8"), specifier);
+    if (sites.length === 0) sites.push({ line: 1, column: 1, guarded: false });
+    return sites
       .filter((site) => !site.guarded)
       .map((site) => (isBuiltin(specifier) ? builtinRefusal : missingImport)(specifier, importer, site));
   });

@@ -58,11 +58,17 @@ export function openCache(directory: string, limits: CacheLimits = cacheLimits):
     return digest;
   };
   return {
-    source: (key) => attempt(() => JSON.parse(unseal(readFileSync(join(directory, "source", key), "utf8")))),
+    source(key) {
+      const path = join(directory, "source", key);
+      const entry = attempt(() => JSON.parse(unseal(readFileSync(path, "utf8"))));
+      if (entry !== undefined) attempt(() => touch(path));
+      return entry;
+    },
     component(bundle) {
       const digest = attempt(() => unseal(readFileSync(join(directory, "bundle", bundle), "utf8")));
       const bytes = digest === undefined ? undefined : read(digest);
       if (digest === undefined || bytes === undefined) return undefined;
+      attempt(() => touch(join(directory, "bundle", bundle)));
       attempt(() => touch(blob(digest)));
       return { digest, bytes };
     },

@@ -12,7 +12,7 @@ export const starlingmonkey: EngineAdapter = {
 import service from ${service};
 import { serve } from "@cytoplane/sdk/starlingmonkey";
 if (typeof service?.fetch !== "function") throw new TypeError("cytoplane:no-fetch");
-serve(service);
+export const incomingHandler = serve(service);
 `,
   wit: (toolchain) => join(toolchain.sdkDirectory, "wit"),
   tool: "@bytecodealliance/componentize-js",

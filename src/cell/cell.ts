@@ -89,8 +89,7 @@ export async function startCell({ app, components, options = {} }: CellParts): P
       random,
       observe(access) {
         metrics.observe(access);
-        logAccess(access);
-        if (access.failure !== undefined) failures.report(access.failure, access);
+        logAccess(failures.review(access));
       },
       metrics: metrics.expose,
       // It listens only once every service is warm.
@@ -103,8 +102,8 @@ export async function startCell({ app, components, options = {} }: CellParts): P
   }
 
   const { address, adminAddress } = gateway;
-  const { name, environment } = app;
-  const run = { pid: process.pid, app: name, environment, gateway: address, admin: adminAddress };
+  const { environment } = app;
+  const run = { pid: process.pid, gateway: address, admin: adminAddress, environment };
   const runFile = writeRunFile(stateDirectory, run);
   let changing: Promise<void> = Promise.resolve();
   let closing: Promise<void> | undefined;

@@ -1,4 +1,3 @@
-// LEAD 12:45: this contract is final (components: Artifacts by the caller, options.gateway, onRecord, run-file.ts in cell).
 /** What the plan offers to whoever starts it: the command line, a test, a program. */
 import type { GatewayOptions } from "../gateway/index.ts";
 import type { PoolStatus } from "../host/index.ts";
@@ -73,4 +72,6 @@ export type CellRecord = {
   readonly code?: string;
   readonly hint?: string;
   readonly stack?: string;
+  /** Of a finished request that failed: the failure's message. */
+  readonly detail?: string;
 };

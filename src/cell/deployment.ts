@@ -104,12 +104,17 @@ function checkImports({ imports, world }: Component, declaration: ServiceDeclara
     const { state, key } = needOf(name);
     if (state === "missing") refuse(name, "No binding of this platform provides it: build the component without it.");
     // The lean world always imports all of itself: its guests learn of a missing binding when they use it.
-    if (world === "service" || key === undefined) continue;
-    const bound =
-      !/^(wasi:keyvalue|cytoplane:secrets)\//.test(name) ||
-      (name.startsWith("wasi:") ? Object.keys(declaration.bindings) : declaration.secrets).length > 0;
-    if (!bound) refuse(name, `Declare it in cyto.yaml, under services.${declaration.name}: ${key}`);
+    if (world === "http" && !isBound(name, declaration)) {
+      refuse(name, `Declare it in cyto.yaml, under services.${declaration.name}: ${key}`);
+    }
   }
+}
+
+/** Of interfaces that are nothing without a binding: a component that imports one means to use it. */
+function isBound(name: string, { bindings, secrets }: ServiceDeclaration): boolean {
+  if (name.startsWith("wasi:keyvalue/")) return Object.keys(bindings).length > 0;
+  if (name.startsWith("cytoplane:secrets/")) return secrets.length > 0;
+  return true;
 }
 
 function atService({ name, component }: ServiceDeclaration, thrown: unknown): CytoError {

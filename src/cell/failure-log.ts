@@ -6,14 +6,15 @@
  * services, an attempt that is repeated). Those that a request meets after its reply has begun
  * come up at the gateway, and are told from there.
  */
+import type { Access } from "../gateway/index.ts";
 import { type Clock, CytoError, type ErrorCode, header, type Service, toCytoError } from "../kernel/index.ts";
 import type { CellRecord } from "./contract.ts";
 
 export interface FailureLog {
   /** The service's door, watched. */
   watch(service: string, door: Service, words: FailureWords): Service;
-  /** A failure that a finished request met. */
-  report(failure: CytoError, request: FailedRequest): void;
+  /** A finished request: the failure that it met is told, and comes back without secrets. */
+  review(access: Access): Access;
 }
 
 /** How a service's failures are told. */
@@ -24,7 +25,7 @@ export interface FailureWords {
   redact(text: string): string;
 }
 
-export interface FailedRequest {
+interface FailedRequest {
   readonly service: string | undefined;
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -39,13 +40,14 @@ export function createFailureLog(sink: (record: CellRecord) => void, clock: Cloc
   const told = new WeakSet<CytoError>();
   const wordsOf = new Map<string, FailureWords>();
 
+  const wordsFor = (service: string | undefined) => wordsOf.get(service ?? "") ?? asTheyAre;
+
   function report(failure: CytoError, { service, requestId, traceparent }: FailedRequest): void {
     const { code, status, message, hint } = failure;
     if (status < 500 || untold.has(code) || told.has(failure)) return;
     told.add(failure);
-    const words = service === undefined ? undefined : wordsOf.get(service);
-    const redact = words?.redact ?? ((text: string) => text);
-    const stack = stackOf(failure, words);
+    const { symbolise, redact } = wordsFor(service);
+    const stack = stackOf(failure, symbolise);
     sink({
       time: clock.now(),
       level: warnings.has(code) ? "warn" : "error",
@@ -61,7 +63,12 @@ export function createFailureLog(sink: (record: CellRecord) => void, clock: Cloc
   }
 
   return {
-    report,
+    review(access) {
+      const { failure, service } = access;
+      if (failure === undefined) return access;
+      report(failure, access);
+      return { ...access, failure: new CytoError(failure.code, wordsFor(service).redact(failure.message)) };
+    },
     watch(service, door, words) {
       wordsOf.set(service, words);
       return (call) => {
@@ -79,10 +86,14 @@ export function createFailureLog(sink: (record: CellRecord) => void, clock: Cloc
   };
 }
 
+const asTheyAre: FailureWords = { symbolise: (stack) => stack, redact: (text) => text };
+
 /** Of a guest's own error in the author's files; of a trap the frames of the guest, without the platform's. */
-function stackOf({ code, cause }: CytoError, words: FailureWords | undefined): string | undefined {
-  if (!(cause instanceof Error) || cause instanceof CytoError || cause.stack === undefined) return undefined;
-  if (code !== "instance-trapped") return words?.symbolise(cause.stack) ?? cause.stack;
-  const frames = cause.stack.split("\n").filter((line) => line.includes("wasm"));
+function stackOf({ code, cause }: CytoError, symbolise: FailureWords["symbolise"]): string | undefined {
+  if (!(cause instanceof Error) || cause instanceof CytoError) return undefined;
+  const { stack = "", message } = cause;
+  if (stack === message) return undefined;
+  if (code !== "instance-trapped") return symbolise(stack);
+  const frames = stack.split("\n").filter((line) => line.includes("wasm"));
   return frames.length === 0 ? undefined : frames.join("\n");
 }

@@ -91,7 +91,11 @@ export function createRoster({ host, grants, failures, variables }: RosterParts)
     async prepare(app, components) {
       const declarations = Object.values(app.services);
       const declared = Object.fromEntries(declarations.map(({ name, config }) => [name, config]));
-      const config = resolveConfig(declared, variables).values;
+      const { values: config, unused } = resolveConfig(declared, variables);
+      for (const variable of unused) {
+        const message = `${variable} is set, and overrides no configuration key of ${app.name}`;
+        grants.sink({ time: grants.clock.now(), level: "warn", message });
+      }
       const outcomes = await Promise.allSettled(
         declarations.map(async (declaration) =>
           toCandidate(targetOf(app, declaration, config[declaration.name] ?? {}, components[declaration.name])),

@@ -25,9 +25,15 @@ export class SilentFailure extends Error {
   override readonly name = "SilentFailure";
 }
 
+/** The user gave up before it was done: exit code 130. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
 /** Says what was thrown, and answers the exit code. */
 export function reportFailure(thrown: unknown, output: Output): number {
   if (thrown instanceof SilentFailure) return exitCodes.failed;
+  if (thrown instanceof Interrupted) return exitCodes.interrupted;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const usage = error instanceof UsageError;
   const hint = error instanceof CytoError || usage ? error.hint : undefined;

@@ -11,15 +11,10 @@ export const logLevels = ["trace", "debug", "info", "warn", "error", "critical"]
 export function formatRecord(record: CellRecord, paint: Paint): string {
   const { time, level, service, requestId, context, message, code, hint, stack } = record;
   const colour = colours[level] ?? "dim";
-  const at = new Date(time);
   const about = [context, code].filter((word) => word !== undefined && word !== "");
   const lines = [
     [
-      paint.dim(
-        Number.isNaN(at.getTime())
-          ? "--:--:--.---"
-          : `${at.toTimeString().slice(0, 8)}.${at.toISOString().slice(20, 23)}`,
-      ),
+      paint.dim(clockTime(time)),
       paint[colour](String(level).padEnd(5)),
       ...(service === undefined ? [] : [paint.bold(service)]),
       printable(message),
@@ -30,6 +25,13 @@ export function formatRecord(record: CellRecord, paint: Paint): string {
     ...(stack === undefined ? [] : [paint.dim(printable(stack).replace(/^/gm, "  "))]),
   ];
   return lines.join("\n");
+}
+
+/** The local time of day; a line that is no record has none. */
+function clockTime(timeMs: number): string {
+  const at = new Date(timeMs);
+  if (!(timeMs > 0) || Number.isNaN(at.getTime())) return "--:--:--.---";
+  return `${at.toTimeString().slice(0, 8)}.${at.toISOString().slice(20, 23)}`;
 }
 
 /** A service's text must not steer the terminal. */

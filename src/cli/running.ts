@@ -1,5 +1,5 @@
-// LEAD 12:45: cell/contract.ts is final; the CLI follows it. Do not change the cell's contract.
 /** What `up`, `dev` and `serve` share: a cell that runs, said to be ready, until it is asked to stop. */
+import { join } from "node:path";
 import type { Command } from "commander";
 import type { Build } from "../build/contract.ts";
 import type { Artifact, Artifacts, Cell, CellRecord } from "../cell/contract.ts";
@@ -35,16 +35,34 @@ export async function start(
   const components = artifactsOf(app, builds);
   const gateway = { host, port, adminPort };
   const onRecord = (record: CellRecord) => output.note(formatRecord(record, output.errorPaint));
+  await warnOfMissingSecrets(context, app);
   const step = output.step("starting");
   let cell: Cell;
   try {
-    cell = await startCell({ app, components, options: { gateway, variables: terminal.env, onRecord } });
+    const options = { gateway, variables: terminal.env, ...(output.json ? {} : { onRecord }) };
+    cell = await startCell({ app, components, options });
   } finally {
     step.end();
   }
   output.event("ready", { gateway: cell.address, admin: cell.adminAddress });
   output.print(describeReady(context, app, cell, performance.now() - startMs));
   return cell;
+}
+
+/** A secret may be set while the app runs; until then the service that asks for it fails. */
+async function warnOfMissingSecrets({ output, terminal }: Context, app: App): Promise<void> {
+  const services = Object.values(app.services).filter(({ secrets }) => secrets.length > 0);
+  if (services.length === 0) return;
+  const { openSecrets } = await import("../cell/secrets.ts");
+  const stateDirectory = join(app.directory, ".cyto");
+  const set = new Set((await openSecrets({ stateDirectory, variables: terminal.env }).list()).map(({ name }) => name));
+  const { yellow, bold, cyan } = output.errorPaint;
+  for (const { name, secrets } of services) {
+    for (const secret of secrets.filter((each) => !set.has(each))) {
+      output.complain(`${yellow(bold("warning"))}${bold(`: the secret ${secret} of ${name} is not set`)}`);
+      output.complain(`  ${cyan("=")} cyto secret set ${secret}`);
+    }
+  }
 }
 
 /** What each service runs: what was built, or the file that the manifest names. */

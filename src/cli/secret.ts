@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import type { Command } from "commander";
 import { addManual, type Context, type Frame, runs } from "./command.ts";
-import { UsageError } from "./failure.ts";
+import { Interrupted, UsageError } from "./failure.ts";
 import { requireApp } from "./project.ts";
 
 interface SecretOptions {
@@ -15,17 +15,17 @@ export function addSecret(program: Command, frame: Frame): void {
   const secret = program
     .command("secret")
     .summary("set, list and remove secrets")
-    .description("Keeps the secrets that services name under `secrets:`, encrypted. A value is never an argument.");
-  const withProject = (command: Command) =>
-    command.option("-C, --project <dir>", "the project's folder, or its manifest", ".");
-
-  withProject(secret.command("set").argument("<name>", "the secret's name"))
+    .description("Keeps the secrets that services name under `secrets:`, encrypted. A value is never an argument.")
+    .option("-C, --project <dir>", "the project's folder, or its manifest", ".");
+  secret
+    .command("set")
+    .argument("<name>", "the secret's name")
     .description("Asks for the value without showing it, or takes it from standard input.")
     .action(runs(frame, setSecret));
-  withProject(secret.command("list"))
-    .description("Lists the names, and which services read them.")
-    .action(runs(frame, listSecrets));
-  withProject(secret.command("rm").argument("<name>", "the secret's name"))
+  secret.command("list").description("Lists the names, and which services read them.").action(runs(frame, listSecrets));
+  secret
+    .command("rm")
+    .argument("<name>", "the secret's name")
     .description("Forgets a secret.")
     .action(runs(frame, removeSecret));
   addManual(secret, {
@@ -34,7 +34,7 @@ export function addSecret(program: Command, frame: Frame): void {
       ["cyto secret set PAYMENT_KEY < key.txt", "takes it from a file, without the last line feed"],
       ["cyto secret list", "names, never values"],
     ],
-    notes: ["The file and its key are described in docs/secrets.md."],
+    notes: ["The file is encrypted: .cyto/secrets.json, its key .cyto/secret.key or CYTO_SECRET_KEY."],
   });
 }
 
@@ -95,14 +95,15 @@ const valueBytesMax = 64 * 1024;
 async function readValue({ terminal }: Context, name: string): Promise<string> {
   const { stdin, stderr } = terminal;
   if (stdin.isTTY === true) {
-    stderr.write(`value of ${name} (not shown): `);
+    // Reading begins before the question is asked: what is typed in between must not be echoed either.
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const lines = createInterface({ input: stdin, output: nowhere, terminal: true });
+    stderr.write(`value of ${name} (not shown): `);
     try {
       return await new Promise<string>((resolve, reject) => {
         lines.once("line", resolve);
-        lines.once("SIGINT", () => reject(new UsageError(`Cannot set the secret ${name}: it was interrupted`)));
-        lines.once("close", () => resolve(""));
+        lines.once("SIGINT", () => reject(new Interrupted()));
+        lines.once("close", () => reject(new Interrupted()));
       });
     } finally {
       lines.close();

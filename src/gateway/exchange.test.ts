@@ -259,6 +259,15 @@ describe("a reply", () => {
     assert.notEqual(lying.headers["x-request-id"], "mine");
   });
 
+  test("of any length arrives byte for byte", async () => {
+    for (const length of [1, 1024, 1025, 300_000]) {
+      const body = Uint8Array.from({ length }, (_, i) => i % 256);
+      await using trial = await startTrial(async () => ({ status: 200, headers: [], body: body.subarray(0) }));
+      const response = await request(`${trial.url}/hello`);
+      assert.deepEqual(new Uint8Array(await response.body.arrayBuffer()), body);
+    }
+  });
+
   test("keeps repeated fields apart, and latin1 in them", async () => {
     const { headers } = await replyOf({
       status: 200,

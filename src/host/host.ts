@@ -20,8 +20,10 @@ const idleMsDefault = 60_000;
 export function createHost({ clock, idleMs = idleMsDefault, drainTimeoutMs }: HostParts): Host {
   const pools = new Map<string, Pool>();
   let timer: Disposable | undefined;
+  let closed = false;
 
   function sweepLater(): void {
+    if (closed) return;
     timer ??= clock.after(idleMs, () => {
       timer = undefined;
       let alive = false;
@@ -73,6 +75,7 @@ export function createHost({ clock, idleMs = idleMsDefault, drainTimeoutMs }: Ho
     },
     status: (): readonly PoolStatus[] => [...pools.values()].map((pool) => pool.status),
     async close() {
+      closed = true;
       const drained = [...pools.values()].map((pool) => pool.drain());
       await Promise.all(drained);
       timer?.[Symbol.dispose]();

@@ -2,10 +2,12 @@
  * Rate, errors and duration per service and route, and how full the pools are, for Prometheus.
  *
  * Always bounded: labels come from the manifest and from fixed sets, never from what a client sends.
- * Counting a request costs two map look-ups: label sets are made once and kept.
+ * Counting a request costs one map look-up: a series keeps plain numbers, and prom-client, which
+ * hashes labels at every turn, is given them when somebody asks.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { PoolSample, RequestSample } from "./contract.ts";
+import { createDurations, type DurationSeries } from "./durations.ts";
 
 export interface Metrics {
   observe(sample: RequestSample): void;
@@ -18,10 +20,13 @@ const NONE = "_none";
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** What requests with the same labels have in common. */
 interface Series {
-  readonly requests: { inc(): void };
-  readonly errors: { inc(): void } | undefined;
-  readonly duration: { observe(seconds: number): void };
+  readonly requestLabels: Record<"service" | "route" | "method" | "status", string>;
+  /** Absent when these requests are no errors. */
+  readonly errorLabels: Record<"service" | "route" | "error", string> | undefined;
+  readonly durations: DurationSeries;
+  count: number;
 }
 
 /** `pools` is asked at each scrape. */
@@ -29,24 +34,32 @@ export function createMetrics(pools: () => readonly PoolSample[]): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const requests = new Counter({
+  const kept = new Map<string, Series>();
+  new Counter({
     name: "http_server_requests_total",
     help: "Requests that the gateway has finished.",
     labelNames: ["service", "route", "method", "status"],
     registers,
+    collect() {
+      this.reset();
+      for (const { requestLabels, count } of kept.values()) this.inc(requestLabels, count);
+    },
   });
-  const errors = new Counter({
+  new Counter({
     name: "http_server_errors_total",
     help: "Requests answered with a status of 500 or more, or broken off, by error code.",
     labelNames: ["service", "route", "error"],
     registers,
+    collect() {
+      this.reset();
+      for (const { errorLabels, count } of kept.values()) if (errorLabels) this.inc(errorLabels, count);
+    },
   });
-  const duration = new Histogram({
+  const durations = createDurations({
     name: "http_server_request_duration_seconds",
     help: "From the request's head to the last byte of its reply.",
     labelNames: ["service", "route"],
-    buckets: SECONDS,
-    registers,
+    bounds: SECONDS,
   });
   poolGauge("cytoplane_instances", "Live instances.", (pool) => pool.instances);
   poolGauge("cytoplane_calls_active", "Calls inside of instances.", (pool) => pool.active);
@@ -67,8 +80,6 @@ export function createMetrics(pools: () => readonly PoolSample[]): Metrics {
     });
   }
 
-  const kept = new Map<string, Series>();
-
   function seriesOf({ service = NONE, route = NONE, method, status, error }: RequestSample): Series {
     const verb = METHODS.has(method) ? method : "_OTHER";
     const failed = status >= 500 || error === "cancelled";
@@ -76,9 +87,10 @@ export function createMetrics(pools: () => readonly PoolSample[]): Metrics {
     let series = kept.get(key);
     if (!series) {
       series = {
-        requests: requests.labels({ service, route, method: verb, status: String(status) }),
-        errors: failed ? errors.labels({ service, route, error: error ?? "service-status" }) : undefined,
-        duration: duration.labels({ service, route }),
+        requestLabels: { service, route, method: verb, status: String(status) },
+        errorLabels: failed ? { service, route, error: error ?? "service-status" } : undefined,
+        durations: durations.series(service, route),
+        count: 0,
       };
       kept.set(key, series);
     }
@@ -88,10 +100,12 @@ export function createMetrics(pools: () => readonly PoolSample[]): Metrics {
   return {
     observe(sample) {
       const series = seriesOf(sample);
-      series.requests.inc();
-      series.errors?.inc();
-      series.duration.observe(sample.durationMs / 1000);
+      series.count++;
+      series.durations.observe(sample.durationMs / 1000);
     },
-    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    expose: async () => ({
+      contentType: registry.contentType,
+      text: `${await registry.metrics()}\n${durations.text()}`,
+    }),
   };
 }

@@ -13,7 +13,7 @@ const greeting = (text: string) => `const greeting: string = ${JSON.stringify(te
 
 export default {
   async fetch(): Promise<Response> {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 20));
     return new Response(greeting);
   },
 };
@@ -42,7 +42,7 @@ test("dev swaps an edited service under load without dropping a request", async 
   const edits = ["two", "three", "four"];
   const order = ["one", ...edits];
   const done = new AbortController();
-  const clients = Array.from({ length: 8 }, async () => {
+  const clients = Array.from({ length: 4 }, async () => {
     let last = 0;
     let requests = 0;
     while (!done.signal.aborted) {
@@ -68,7 +68,7 @@ test("dev swaps an edited service under load without dropping a request", async 
 
 test("dev keeps the last good version when an edit does not build, and says where", async () => {
   const before = await answer();
-  const said = dev.line((line) => /service\.ts:2:\d+/.test(line));
+  const said = dev.line((line) => /"event":"diagnostic".*service\.ts","line":2,/.test(line));
   await edit("const greeting = 'broken';\nexport default {{\n");
   await said;
   assert.equal(await answer(), before);

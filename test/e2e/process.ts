@@ -1,8 +1,8 @@
 /**
  * A child process that says on a line when it is ready, for tests and benchmarks that use real ones.
  *
- * Always true: disposing it ends the process and waits until it has gone; one that ends before it is ready is an
- * error that carries what it wrote.
+ * Always true: disposing it ends the process, with all that it started, and waits until it has gone; so does the end
+ * of this process. One that ends before it is ready is an error that carries what it wrote.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -43,6 +43,21 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
     cwd: options.cwd ?? root,
     env: { ...process.env, NO_COLOR: "1", ...options.env },
     stdio: ["ignore", "pipe", "pipe", "pipe"],
+    detached: true,
+  });
+  /** With what it may have started itself: it leads a process group. */
+  const kill = (name: NodeJS.Signals) => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  };
+  const orphaned = () => kill("SIGKILL");
+  const stopped = () => process.exit(130);
+  process.once("exit", orphaned).once("SIGINT", stopped).once("SIGTERM", stopped);
+  child.once("exit", () => {
+    process.off("exit", orphaned).off("SIGINT", stopped).off("SIGTERM", stopped);
   });
   const lines = watch(child);
   const exited = new Promise<number | string>((resolve) => {
@@ -66,7 +81,7 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
   const failure = await Promise.race([ready.then(() => undefined), failed]);
   clearTimeout(timer);
   if (failure !== undefined || address === undefined) {
-    child.kill("SIGKILL");
+    kill("SIGKILL");
     throw new Error(`Cannot start ${options.args.join(" ")}: ${failure}\n${lines.output()}`);
   }
 
@@ -76,13 +91,14 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
     startedMs: performance.now() - started,
     output: lines.output,
     exited,
-    signal: (name) => void child.kill(name),
+    signal: kill,
     line: lines.next,
     async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      const patience = setTimeout(() => child.kill("SIGKILL"), 15_000);
+      kill("SIGTERM");
+      const patience = setTimeout(() => kill("SIGKILL"), 15_000);
       await exited;
       clearTimeout(patience);
+      kill("SIGKILL");
     },
   };
 }

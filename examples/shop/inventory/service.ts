@@ -16,7 +16,7 @@ export default {
     const { lines } = (await request.json()) as { lines: Line[] };
     switch (new URL(request.url).pathname) {
       case "/reserve":
-        return reserve(lines);
+        return reserve(lines, request.signal);
       case "/release":
         await release(lines);
         return new Response(null, { status: 204 });
@@ -25,23 +25,26 @@ export default {
   },
 };
 
-/** All of the lines or none. Taken in one order by everybody, so that of two who want the same one gets it. */
-async function reserve(lines: readonly Line[]): Promise<Response> {
+/**
+ * All of the lines or none, and none if who asked no longer waits: they would not know what they hold.
+ * Taken in one order by everybody, so that of two who want the same one gets it.
+ */
+async function reserve(lines: readonly Line[], signal: AbortSignal): Promise<Response> {
   const held: Line[] = [];
+  let refusal: Response | undefined;
   try {
     for (const line of lines.toSorted((a, b) => (a.sku < b.sku ? -1 : 1))) {
-      const refusal = await take(line);
-      if (refusal) {
-        await release(held);
-        return refusal;
-      }
+      refusal = await take(line);
+      if (refusal) break;
       held.push(line);
+      signal.throwIfAborted();
     }
   } catch (error) {
     await release(held);
     throw error;
   }
-  return new Response(null, { status: 204 });
+  if (refusal) await release(held);
+  return refusal ?? new Response(null, { status: 204 });
 }
 
 async function take({ sku, quantity }: Line): Promise<Response | undefined> {

@@ -21,6 +21,10 @@ export default {
     if (card.endsWith("0002")) return problem(402, "The card was declined");
 
     const sum = await charged.increment(order, amountCents);
+    if (request.signal.aborted) {
+      await charged.increment(order, -amountCents); // who asked no longer waits, and will ask again
+      throw request.signal.reason;
+    }
     if (sum === amountCents) {
       console.log(`charged ${order} with ${amountCents} cents`);
       return new Response(null, { status: 201 });

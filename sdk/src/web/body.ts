@@ -176,16 +176,20 @@ export abstract class Payload {
   }
 }
 
-/** A body as the world sends it; `sending` is there when it follows chunk by chunk. */
-export function toWorldBody(
-  content: Content,
-  onError: (error: unknown) => void,
-): { body: Body; sending: Sending | undefined } {
-  if (content === null) return { body: EMPTY, sending: undefined };
-  if (typeof content === "string") return { body: { tag: "text", val: content.toWellFormed() }, sending: undefined };
-  if (content instanceof Uint8Array) return { body: { tag: "bytes", val: content }, sending: undefined };
-  const sending = send(content, onError);
-  return { body: { tag: "stream", val: sending.number }, sending };
+/** Who sends a message: told of a body that will follow it chunk by chunk. */
+export interface Sender {
+  sending: Sending | undefined;
+  /** The body's stream threw. */
+  bodyBroke(error: unknown): void;
+}
+
+/** A body as the world sends it. */
+export function toWorldBody(content: Content, sender: Sender): Body {
+  if (content === null) return EMPTY;
+  if (typeof content === "string") return { tag: "text", val: content.toWellFormed() };
+  if (content instanceof Uint8Array) return { tag: "bytes", val: content };
+  sender.sending = send(content, sender);
+  return { tag: "stream", val: sender.sending.number };
 }
 
 const EMPTY: Body = { tag: "empty" };

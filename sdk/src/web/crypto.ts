@@ -128,18 +128,19 @@ export class SubtleCrypto {
   }
 }
 
+/** No engine has these. */
+const WAY_OUT = "bundle a package such as @noble/ciphers, @noble/curves or, for key derivation, @noble/hashes";
+const WAY_OUT_ASYMMETRIC = `there is only HMAC, and digest with SHA-1, SHA-256, SHA-384 and SHA-512; for RSA and ECDSA declare \`engine: starlingmonkey\`, else ${WAY_OUT}`;
+
 const missing = ["encrypt", "decrypt", "generateKey", "deriveKey", "deriveBits", "wrapKey", "unwrapKey"] as const;
 
 for (const method of missing) {
   Object.defineProperty(SubtleCrypto.prototype, method, {
-    value: () => Promise.reject(unavailable(`crypto.subtle.${method}`, OTHERWISE)),
+    value: () => Promise.reject(unavailable(`crypto.subtle.${method}`, WAY_OUT)),
     writable: true,
     configurable: true,
   });
 }
-
-const OTHERWISE =
-  "with QuickJS there are digest, and importKey, exportKey, sign and verify for HMAC; declare `engine: starlingmonkey`, or bundle a package such as @noble/ciphers or @noble/curves";
 
 function authenticate(usage: Usage, key: CryptoKey, data: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> {
   if (!key.usages.includes(usage)) throw new DOMException(`${usage}: the key is not for it`, "InvalidAccessError");
@@ -148,14 +149,14 @@ function authenticate(usage: Usage, key: CryptoKey, data: ArrayBuffer | ArrayBuf
 
 function requireHmac(method: string, algorithm: AlgorithmSource): void {
   const name = typeof algorithm === "string" ? algorithm : `${algorithm.name}`;
-  if (name.toUpperCase() !== "HMAC") throw unavailable(`crypto.subtle.${method} with ${name}`, OTHERWISE);
+  if (name.toUpperCase() !== "HMAC") throw unavailable(`crypto.subtle.${method} with ${name}`, WAY_OUT_ASYMMETRIC);
 }
 
 function toHash(method: string, algorithm: AlgorithmSource | undefined): HashName {
   const given = typeof algorithm === "object" ? `${algorithm.name}` : `${algorithm}`;
   const name = given.toUpperCase();
   if (name in hashes) return name as HashName;
-  throw unavailable(`crypto.subtle.${method} with ${given}`, OTHERWISE);
+  throw unavailable(`crypto.subtle.${method} with ${given}`, WAY_OUT_ASYMMETRIC);
 }
 
 function fromJwk(format: string, jwk: JsonWebKeySource, hash: HashName, extractable: boolean): Uint8Array<ArrayBuffer> {

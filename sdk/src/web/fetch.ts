@@ -7,10 +7,10 @@ import type { Failure, Request as WorldRequest } from "cytoplane:service/types@0
 import { fromHost } from "../failure.ts";
 import { begin, cause, forget, scope } from "../operation.ts";
 import { AbortSignal } from "./abort.ts";
-import { toWorldBody } from "./body.ts";
+import { type Sender, toWorldBody } from "./body.ts";
 import { partsOf, Request, type RequestOptions, signalOf } from "./request.ts";
 import { ARRIVED, type Arrival, Response } from "./response.ts";
-import { HostStream, type Sending } from "./streams.ts";
+import { HostStream } from "./streams.ts";
 import { URL } from "./url.ts";
 
 const REDIRECTS_MAX = 20;
@@ -75,14 +75,12 @@ function exchange(
       reject(signal.reason);
       return;
     }
-    let sending: Sending | undefined;
+    const sender: Sender = { sending: undefined, bodyBroke() {} };
     let answer: HostStream | undefined;
     const op = begin(
       (number) => {
-        const made = toWorldBody(content, () => {});
-        sending = made.sending;
-        start(number, { ...head, body: made.body });
-        void sending?.run();
+        start(number, { ...head, body: toWorldBody(content, sender) });
+        void sender.sending?.run();
       },
       (outcome) => {
         if (outcome.tag === "response") {
@@ -99,7 +97,7 @@ function exchange(
     const leave =
       signal &&
       AbortSignal.follow(signal, () => {
-        sending?.abort(signal.reason);
+        sender.sending?.abort(signal.reason);
         answer?.abort(signal.reason);
         if (forget(op) && scope.awake) outgoing.cancel(op);
         reject(signal.reason);

@@ -47,20 +47,23 @@ export function toFields(init: HeadersSource): string {
     throw new TypeError("Headers: the argument is neither headers, nor a list of pairs, nor an object");
   }
   if (init instanceof Headers) return fieldsOf(init);
-  const lines: string[] = [];
+  let fields = "";
+  const add = (name: string, value: string) => {
+    const line = `${toName(name)}: ${toValue(value)}`;
+    fields = fields === "" ? line : `${fields}\n${line}`;
+  };
   if (Symbol.iterator in init) {
     for (const pair of init as Iterable<Iterable<string>>) {
       const [name, value, ...more] = pair;
       if (name === undefined || value === undefined || more.length > 0) {
         throw new TypeError("Headers: an entry is not a pair of name and value");
       }
-      lines.push(`${toName(name)}: ${toValue(value)}`);
+      add(name, value);
     }
   } else {
-    for (const name of Object.keys(init))
-      lines.push(`${toName(name)}: ${toValue((init as Record<string, string>)[name]!)}`);
+    for (const name of Object.keys(init)) add(name, (init as Record<string, string>)[name]!);
   }
-  return lines.join("\n");
+  return fields;
 }
 
 /** Whether `fields` has a line for `name` (lower case). */

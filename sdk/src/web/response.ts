@@ -1,6 +1,6 @@
 /** Response of the Fetch standard. Its header is kept as text, ready to send, until somebody touches `headers`. */
-import type { Body } from "cytoplane:service/types@0.1.0";
-import { type BodySource, Payload, takeContent } from "./body.ts";
+import type { Body, Response as WorldResponse } from "cytoplane:service/types@0.1.0";
+import { type BodySource, Payload, type Sender, takeContent, toWorldBody } from "./body.ts";
 import { FIELDS, fieldsOf, findField, freeze, Headers, type HeadersSource, hasField, toFields } from "./headers.ts";
 import { inspected } from "./inspect.ts";
 import type { HostStream } from "./streams.ts";
@@ -31,8 +31,8 @@ const HERE: Origin = { type: "default", url: "", redirected: false };
 /** Marks the constructor call that wraps a response from the host. */
 export const ARRIVED = Symbol("arrived");
 
-/** What the world sends: the header as text, and the body, which is thereby used. */
-export let replyOf: (response: Response) => { status: number; fields: string; content: ReturnType<typeof takeContent> };
+/** The response as the world sends it; its body is thereby used. */
+export let toReply: (response: Response, sender: Sender) => WorldResponse;
 
 export class Response extends Payload {
   #status = 200;
@@ -41,10 +41,10 @@ export class Response extends Payload {
   #origin = HERE;
 
   static {
-    replyOf = (response) => ({
+    toReply = (response, sender) => ({
       status: response.#status,
       fields: typeof response.#headers === "string" ? response.#headers : fieldsOf(response.#headers),
-      content: takeContent(response, "send"),
+      body: toWorldBody(takeContent(response, "send"), sender),
     });
   }
 

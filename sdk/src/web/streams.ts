@@ -151,7 +151,7 @@ export interface Sending {
   abort(reason: unknown): void;
 }
 
-export function send(source: HostStream | ReadableStream, onError: (error: unknown) => void): Sending {
+export function send(source: HostStream | ReadableStream, sender: { bodyBroke(error: unknown): void }): Sending {
   lastNumber = lastNumber === 0x7fffffff ? 1 : lastNumber + 1;
   const number = lastNumber;
   const chunks = chunksOf(source);
@@ -166,7 +166,7 @@ export function send(source: HostStream | ReadableStream, onError: (error: unkno
         } catch (error) {
           if (!aborted) {
             host.close(number, describe(error));
-            onError(error);
+            sender.bodyBroke(error);
           }
           return;
         }

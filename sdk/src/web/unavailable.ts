@@ -10,8 +10,8 @@ const reasons = {
     "a service has one thread; put the work into a service of its own and call it with service(name).fetch()",
   BroadcastChannel: "instances share nothing; keep what they share in a keyvalue binding",
   MessageChannel: "there is nothing to talk to inside one instance; use EventTarget",
-  CompressionStream: "the gateway encodes what goes out; for data of your own bundle a package such as fflate",
-  DecompressionStream: "bundle a package such as fflate",
+  CompressionStream: "bundle a package such as fflate, or declare `engine: starlingmonkey`",
+  DecompressionStream: "bundle a package such as fflate, or declare `engine: starlingmonkey`",
   HTMLRewriter: "bundle a parser such as htmlparser2",
   FileReader: "use the methods of Blob: text(), arrayBuffer(), stream()",
 } as const;
@@ -22,18 +22,16 @@ export function unavailable(name: string, wayOut: string): DOMException {
 
 /** Constructors that refuse, by global name. */
 export function unavailableClasses(): Record<string, object> {
-  return Object.fromEntries(
-    Object.entries(reasons).map(([name, wayOut]) => [
-      name,
-      Object.defineProperty(
-        () => {
-          throw unavailable(name, wayOut);
-        },
-        "name",
-        { value: name },
-      ),
-    ]),
-  );
+  const classes: Record<string, object> = {};
+  for (const [name, wayOut] of Object.entries(reasons)) {
+    const Refused = class {
+      constructor() {
+        throw unavailable(name, wayOut);
+      }
+    };
+    classes[name] = Object.defineProperty(Refused, "name", { value: name });
+  }
+  return classes;
 }
 
 const refuseCache = () => Promise.reject(unavailable("caches", "keep what should last in a keyvalue binding"));

@@ -47,14 +47,13 @@ class Query extends URLSearchParams {
 // Authors see one class.
 Object.defineProperty(Query.prototype, "constructor", { value: URLSearchParams, writable: true, configurable: true });
 
-const LABEL = "(?!xn--)[a-z0-9-]+";
 const OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 /**
  * No user, no default port, no upper case to undo, nothing to encode, no segment that could be a dot
- * segment. A host that ends in a number is an IPv4 address; one in Punycode must be checked as Unicode.
+ * segment. A host that ends in a number is an IPv4 address.
  */
 const NORMAL = new RegExp(
-  `^https?://(?:(?:${LABEL}\\.)*(?=[a-z])${LABEL}|(?:${OCTET}\\.){3}${OCTET})` +
+  `^https?://(?:(?:[a-z0-9-]+\\.)*[a-z][a-z0-9-]*|(?:${OCTET}\\.){3}${OCTET})` +
     "(?::(?!80/|443/)(?:[1-9]\\d{1,3}|[1-5]\\d{4}))?" +
     "(?:/(?!\\.)[\\w\\-.~!$%&'()*+,;=:@]*)+(?:\\?[!$-&(-;=?-~]*)?(?:#[!#-;=?-_a-~]*)?$",
 );

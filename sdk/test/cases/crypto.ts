@@ -37,7 +37,7 @@ export const cases: Cases = {
     same([key.type, key.extractable, key.usages], ["secret", true, ["sign"]]);
     same(key.algorithm, { name: "HMAC", length: 40, hash: { name: "SHA-512" } });
     equal(hex((await crypto.subtle.exportKey("raw", key)) as ArrayBuffer), "01020304ff");
-    const { k, alg } = (await crypto.subtle.exportKey("jwk", key)) as JsonWebKey;
+    const { k, alg } = (await crypto.subtle.exportKey("jwk", key)) as { k?: string; alg?: string };
     same([k, alg], ["AQIDBP8", "HS512"]);
   },
   async "refuses wrong keys and wrong use"() {

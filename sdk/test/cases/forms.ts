@@ -1,7 +1,9 @@
 import { bytes, type Cases, equal, fails, same } from "./assert.ts";
 
 const multipart = (text: string, boundary = "b") =>
-  new Response(text.replaceAll("\n", "\r\n"), { headers: { "content-type": `multipart/form-data; boundary=${boundary}` } });
+  new Response(text.replaceAll("\n", "\r\n"), {
+    headers: { "content-type": `multipart/form-data; boundary=${boundary}` },
+  });
 
 export const cases: Cases = {
   "append, set, get, getAll, has, delete"() {
@@ -11,7 +13,13 @@ export const cases: Cases = {
     form.append("b", "3");
     same(form.getAll("a"), ["1", "2"]);
     form.set("a", "4");
-    same([...form], [["a", "4"], ["b", "3"]]);
+    same(
+      [...form],
+      [
+        ["a", "4"],
+        ["b", "3"],
+      ],
+    );
     form.delete("b");
     same([form.has("b"), form.get("b")], [false, null]);
   },
@@ -55,14 +63,24 @@ export const cases: Cases = {
     await fails("TypeError", () => multipart('--b\nContent-Disposition: form-data; name="a"\n\n1').formData());
     await fails("TypeError", () => multipart("--b\nContent-Disposition: attachment\n\n1\n--b--").formData());
     await fails("TypeError", () => new Response("a=b").formData());
-    await fails("TypeError", () => new Response("x", { headers: { "content-type": "multipart/form-data" } }).formData());
+    await fails("TypeError", () =>
+      new Response("x", { headers: { "content-type": "multipart/form-data" } }).formData(),
+    );
   },
   async "reads urlencoded"() {
     const response = new Response("a=1&a=2&b=%E2%82%AC+x&c", {
       headers: { "content-type": "application/x-www-form-urlencoded; charset=utf-8" },
     });
     const form = await response.formData();
-    same([...form], [["a", "1"], ["a", "2"], ["b", "€ x"], ["c", ""]]);
+    same(
+      [...form],
+      [
+        ["a", "1"],
+        ["a", "2"],
+        ["b", "€ x"],
+        ["c", ""],
+      ],
+    );
   },
   async "Blob and File"() {
     const blob = new Blob(["ab", bytes(99), new Blob(["d"])], { type: "Text/Plain" });

@@ -27,7 +27,13 @@ export const cases: Cases = {
     headers.append("a", "2");
     headers.append("b", "3");
     headers.set("A", "4");
-    same([...headers], [["a", "4"], ["b", "3"]]);
+    same(
+      [...headers],
+      [
+        ["a", "4"],
+        ["b", "3"],
+      ],
+    );
     headers.delete("a");
     same([...headers.keys()], ["b"]);
   },
@@ -38,7 +44,15 @@ export const cases: Cases = {
     headers.append("set-cookie", "b=2");
     headers.append("a", "2");
     headers.append("z", "3");
-    same([...headers], [["a", "2"], ["set-cookie", "a=1"], ["set-cookie", "b=2"], ["z", "1, 3"]]);
+    same(
+      [...headers],
+      [
+        ["a", "2"],
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"],
+        ["z", "1, 3"],
+      ],
+    );
     same(headers.getSetCookie(), ["a=1", "b=2"]);
   },
   "iteration sees changes"() {
@@ -65,7 +79,7 @@ export const cases: Cases = {
     const second = new Headers(first);
     first.set("a", "b");
     equal(second.get("a"), "ü");
-    equal(new Headers(new Map([["k", "v"]])).get("k"), "v");
+    equal(new Headers([...new Map([["k", "v"]])]).get("k"), "v");
   },
   "forEach gives value, name, headers"() {
     const headers = new Headers({ a: "1" });

@@ -78,7 +78,13 @@ export const cases: Cases = {
     same([...params], [["z", "1"]]);
     equal(url.searchParams, params);
     url.href = "http://b.test/?q=r&q=s";
-    same([...params], [["q", "r"], ["q", "s"]]);
+    same(
+      [...params],
+      [
+        ["q", "r"],
+        ["q", "s"],
+      ],
+    );
     params.delete("q");
     equal(url.href, "http://b.test/");
     equal(params instanceof URLSearchParams, true);
@@ -96,7 +102,13 @@ export const cases: Cases = {
     params.sort();
     equal(params.toString(), "=d&a=1&a=2&b=%E2%82%AC+x&c=");
     equal(new URLSearchParams({ a: "b c", d: "e&f" }).toString(), "a=b+c&d=e%26f");
-    equal(new URLSearchParams([["x", "1"], ["y", "2"]]).toString(), "x=1&y=2");
+    equal(
+      new URLSearchParams([
+        ["x", "1"],
+        ["y", "2"],
+      ]).toString(),
+      "x=1&y=2",
+    );
     equal(new URLSearchParams("a=%zz%FF").get("a"), "%zz\ufffd");
   },
 };

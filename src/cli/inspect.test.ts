@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { run } from "./terminal-fixture.ts";
+
+const cwd = mkdtempSync(join(tmpdir(), "cyto-inspect-"));
+after(() => rmSync(cwd, { recursive: true }));
+const hello = new URL("../../test/guests/hello.wasm", import.meta.url).pathname;
+
+describe("cyto inspect", () => {
+  test("shows what a component is, needs and offers", async () => {
+    const { code, stdout } = await run(["inspect", hello], { cwd });
+    assert.equal(code, 0);
+    assert.match(stdout, /^is +a wasi:http service\ndigest +sha256:[0-9a-f]{64}\nsize +[\d.]+ kB/);
+    assert.match(stdout, /\n {2}wasi:http\/types@0\.2\.\d+ +given\n/);
+    assert.match(stdout, /\n {2}wasi:cli\/environment@0\.2\.\d+ +declare +environment: \{ <NAME>: <value> \}\n/);
+    assert.match(stdout, /\nexports\n {2}wasi:http\/incoming-handler@0\.2\.\d+\n$/);
+  });
+
+  test("--wit prints the interface, --json all of it in a line", async () => {
+    assert.match((await run(["inspect", hello, "--wit"], { cwd })).stdout, /world root \{\n {2}import wasi:/);
+    const found = JSON.parse((await run(["inspect", hello, "--wit", "--json"], { cwd })).stdout);
+    assert.deepEqual(Object.keys(found), ["event", "file", "digest", "size", "world", "exports", "imports", "wit"]);
+    assert.equal(found.size, readFileSync(hello).byteLength);
+  });
+
+  const bytes: Readonly<Record<string, [content: Uint8Array, message: RegExp]>> = {
+    empty: [new Uint8Array(), /the file is empty/],
+    random: [Buffer.from("certainly no WebAssembly"), /it does not begin like WebAssembly/],
+    core: [Buffer.from("\0asm\x01\0\0\0"), /it is a core WebAssembly module, not a component/],
+    truncated: [readFileSync(hello).subarray(0, 5000), /bytes are announced and \d+ are there/],
+  };
+  for (const [name, [content, message]] of Object.entries(bytes)) {
+    test(`says what is wrong with ${name} bytes, and where`, async () => {
+      writeFileSync(join(cwd, `${name}.wasm`), content);
+      const { code, stdout, stderr } = await run(["inspect", `${name}.wasm`], { cwd });
+      assert.deepEqual([code, stdout], [1, ""]);
+      assert.match(stderr, new RegExp(`^error: Cannot inspect ${name}\\.wasm: `));
+      assert.match(stderr, message);
+    });
+  }
+
+  test("says when there is no such file, and when it is a folder", async () => {
+    assert.match(
+      (await run(["inspect", "none.wasm"], { cwd })).stderr,
+      /Cannot read .*none\.wasm: there is no such file/,
+    );
+    assert.match((await run(["inspect", "."], { cwd })).stderr, /it is a folder/);
+  });
+});
