@@ -14,6 +14,8 @@ export interface How {
   readonly seconds: number;
   readonly rounds: number;
   readonly tookSeconds: number;
+  /** Processes that wanted a core before anything was started here: above half of one, the figures are low. */
+  readonly busy: number;
 }
 
 export function printed({ title, outcome }: Report): string {
@@ -33,6 +35,7 @@ measured side by side, in turn, on one machine.
 | | |
 |---|---|
 | machine | ${machine[0]?.model.trim() ?? "unknown"}, ${machine.length} cores, ${Math.round(totalmem() / 2 ** 30)} GB |
+| busy before the run | ${how.busy.toFixed(1)} processes |
 | Node | ${process.version} |
 | load | ${how.load}, 32 connections, kept alive, ${how.seconds} s a round, median of ${how.rounds} rounds |
 `;

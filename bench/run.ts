@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -55,6 +55,7 @@ async function main(): Promise<number> {
 
   const scratch = await mkdtemp(join(tmpdir(), "cyto-bench-"));
   const started = performance.now();
+  const busy = loadavg()[0] ?? 0;
   const reports: Report[] = [];
   try {
     const load = await chooseLoad(options.load);
@@ -65,7 +66,8 @@ async function main(): Promise<number> {
       reports.push({ name: bench.name, title: bench.title, outcome });
       if (!options.json) console.log(printed(reports.at(-1)!));
     }
-    const how = { load: load.name, seconds, rounds, tookSeconds: Math.round((performance.now() - started) / 1000) };
+    const tookSeconds = Math.round((performance.now() - started) / 1000);
+    const how = { load: load.name, seconds, rounds, tookSeconds, busy };
     if (options.json) console.log(JSON.stringify({ how, reports }));
     if (options.write && options.only === undefined)
       await writeFile(new URL("RESULTS.md", import.meta.url), markdown(reports, how));

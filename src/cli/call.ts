@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
 import type { App } from "../cell/manifest/contract.ts";
-import { suggest } from "../cell/manifest/nearest.ts";
+import { suggest } from "../cell/manifest/suggestion.ts";
 import { readRunFile } from "../cell/run-file.ts";
 import { CytoError } from "../kernel/index.ts";
 import { addManual, type Context, type Frame, runs, several } from "./command.ts";

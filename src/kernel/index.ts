@@ -14,5 +14,6 @@ export { type Clock, systemClock } from "./clock.ts";
 export { createDeadlines, type Deadline, type Deadlines, UNSLOTTED } from "./deadlines.ts";
 export { CytoError, catalog, type ErrorCode, type ErrorDetail, type Retry, toCytoError } from "./error.ts";
 export { type Limits, limits } from "./limits.ts";
+export { nearest } from "./nearest.ts";
 export { hex, type Random, systemRandom } from "./random.ts";
 export { createSimulatedClock, type SimulatedClock } from "./simulated-clock.ts";

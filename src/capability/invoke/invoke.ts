@@ -10,12 +10,12 @@ import {
   CytoError,
   limits as defaults,
   hex,
+  nearest,
   type Random,
   type Reply,
   type Service,
 } from "../../kernel/index.ts";
 import { causedBy } from "../headers.ts";
-import { nearest } from "../nearest.ts";
 import type { OutgoingRequest } from "../request.ts";
 
 export interface InvokeOptions {

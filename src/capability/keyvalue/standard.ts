@@ -1,9 +1,7 @@
 /** The keyvalue providers that ship, and how a manifest names them. */
-import { type Clock, CytoError } from "../../kernel/index.ts";
-import { nearest } from "../nearest.ts";
+import { type Clock, CytoError, nearest } from "../../kernel/index.ts";
 import type { KeyValueProvider } from "./contract.ts";
 import { createMemoryKeyValue } from "./memory.ts";
-import { createRedisKeyValue } from "./redis.ts";
 import { createSqliteKeyValue } from "./sqlite.ts";
 
 export type KeyValueProviderName = "sqlite" | "redis" | "memory";
@@ -18,9 +16,20 @@ export function createKeyValueProviders({
     // The default: durable, on one machine, with nothing to install.
     sqlite: createSqliteKeyValue({ clock }),
     // Shared by many machines, and what most teams already run.
-    redis: createRedisKeyValue({ clock }),
+    redis: createRedisOnDemand(clock),
     // For tests, and for what may be lost with the process.
     memory: createMemoryKeyValue(),
+  };
+}
+
+/** The client is large: who binds no Redis does not load it. */
+function createRedisOnDemand(clock: Clock): KeyValueProvider {
+  let provider: Promise<KeyValueProvider> | undefined;
+  return {
+    async open(config) {
+      provider ??= import("./redis.ts").then(({ createRedisKeyValue }) => createRedisKeyValue({ clock }));
+      return (await provider).open(config);
+    },
   };
 }
 

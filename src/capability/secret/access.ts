@@ -2,8 +2,7 @@
  * One service's view of the secrets: those that its manifest lists, and a redactor that takes the
  * values it was given out of its log lines again.
  */
-import { CytoError } from "../../kernel/index.ts";
-import { nearest } from "../nearest.ts";
+import { CytoError, nearest } from "../../kernel/index.ts";
 import type { Secrets } from "./contract.ts";
 
 export interface SecretAccessOptions {

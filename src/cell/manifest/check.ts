@@ -10,8 +10,8 @@ import type { Route } from "../../gateway/contract.ts";
 import { toCytoError } from "../../kernel/index.ts";
 import type { App, RouteDeclaration } from "./contract.ts";
 import { text } from "./declaration.ts";
-import { suggest } from "./nearest.ts";
 import { looksSecret } from "./secret-name.ts";
+import { suggest } from "./suggestion.ts";
 import { type Finding, field, fields, items, type Place, type Tree } from "./tree.ts";
 
 const sourceExtensions = [".ts", ".mts", ".tsx", ".js", ".mjs", ".jsx"];

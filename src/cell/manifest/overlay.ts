@@ -5,7 +5,7 @@
  * `environments.production.bindings.products`, which applies to every service that has a binding of
  * that name; then `environments.production.services`, which is more precise and so wins.
  */
-import { suggest } from "./nearest.ts";
+import { suggest } from "./suggestion.ts";
 import { type Entry, type Fields, type Finding, field, fields, type Tree } from "./tree.ts";
 
 /** The environment's name when none is asked for; it needs no declaration. */

@@ -5,9 +5,8 @@
  * `{name}`; the last may be `{name...}` or `*`, which take all that is left.
  */
 import { parsePattern } from "../../gateway/pattern.ts";
-import { toCytoError } from "../../kernel/index.ts";
+import { nearest, toCytoError } from "../../kernel/index.ts";
 import type { RouteDeclaration } from "./contract.ts";
-import { nearest } from "./nearest.ts";
 import { type Finding, field, fields, type Tree } from "./tree.ts";
 
 const knownMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

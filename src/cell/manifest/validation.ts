@@ -5,9 +5,10 @@
  * the sound rest and find their faults in the same run.
  */
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import { nearest, suggest } from "./nearest.ts";
+import { nearest } from "../../kernel/index.ts";
 import { durationPattern } from "./quantity.ts";
 import { manifestSchema, type Schema } from "./schema.ts";
+import { suggest } from "./suggestion.ts";
 import { type Entry, type Finding, field, items, type Place, pathTo, type Tree, toPlain, without } from "./tree.ts";
 import { hasVariable } from "./variables.ts";
 

@@ -1,7 +1,6 @@
-/** "Did you mean": the right word that a mistyped one was probably meant to be. */
 import { closest, distance } from "fastest-levenshtein";
 
-/** The candidate nearest to `word`, or `undefined` when none is near enough to be worth saying. */
+/** "Did you mean": the candidate nearest to `word`, or `undefined` when none is near enough to be worth saying. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   if (candidates.length === 0 || word.length > 64) return undefined;
   const lower = word.toLowerCase();
@@ -10,12 +9,4 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   // A shortened or lengthened word: `env` for `environment`.
   const cut = (candidate: string) => candidate.startsWith(lower) || lower.startsWith(candidate);
   return word.length < 3 ? undefined : candidates.find((candidate) => candidate.length > 2 && cut(candidate));
-}
-
-/** A hint: the nearest right word, or else all there are (when they are few). */
-export function suggest(word: string, candidates: readonly string[], noun: string): string | undefined {
-  const found = nearest(word, candidates);
-  if (found !== undefined) return `did you mean "${found}"?`;
-  if (candidates.length === 0 || candidates.length > 20) return undefined;
-  return `${noun}: ${candidates.join(", ")}`;
 }
