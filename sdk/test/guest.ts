@@ -232,6 +232,7 @@ export async function openGuest(component: Uint8Array, world: World = {}): Promi
       get: (op: number, binding: string, key: string) =>
         begin(op, () => {
           if (binding === "broken") throw { code: "backend-unavailable", message: "redis is down" };
+          if (binding === "unbound") throw { code: "not-permitted", message: "there is no such binding" };
           return { tag: "bytes", val: store.get(`${binding}/${key}`) };
         }),
       set: (op: number, binding: string, key: string, value: Uint8Array) =>

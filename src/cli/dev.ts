@@ -6,7 +6,6 @@
  * serving; a round that comes to the same app and components changes nothing.
  */
 import { statSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { Build, Builder } from "../build/index.ts";
 import type { Cell } from "../cell/contract.ts";
@@ -46,14 +45,14 @@ async function dev(context: Context, [place]: readonly string[], options: DevOpt
   const stop = context.stop();
   const rounds = createRounds(context, place, options, createBuilder());
   using watcher = createWatcher((firstMs) => rounds.begin(firstMs));
-  rounds.onWatch = (directories) => watcher.update(directories);
+  rounds.onWatch = (files, neighbours) => watcher.update(files, { neighbours });
   rounds.begin(performance.now());
   await untilStopped({ ...context, stop: () => stop });
   await rounds.end();
 }
 
 interface Rounds {
-  onWatch: (directories: ReadonlySet<string>) => void;
+  onWatch: (files: readonly string[], neighbours: boolean) => void;
   begin(firstMs: number): void;
   /** Gives up the round that is under way, and stops serving. */
   end(): Promise<void>;
@@ -71,11 +70,11 @@ function createRounds(context: Context, place: string | undefined, options: DevO
     const { app, diagnostics } = await readProject(context, file, options.env);
     if (app === undefined) {
       showDiagnostics(context, diagnostics);
-      rounds.onWatch(new Set([dirname(file)]));
+      rounds.onWatch([file], true);
       return waiting(context, cell !== undefined);
     }
     const { builds, inputs, failed } = await buildServices(context, app, builder, signal);
-    rounds.onWatch(foldersOf(file, app, inputs));
+    rounds.onWatch(filesOf(file, app, inputs), failed);
     if (failed) return waiting(context, cell !== undefined);
     const version = versionOf(app, builds);
     if (version === serving) return;
@@ -126,11 +125,10 @@ function waiting({ output }: Context, serves: boolean): void {
   output.note(serves ? "the version before it goes on serving; waiting for an edit" : "waiting for an edit");
 }
 
-/** The folders in which a change may matter. What npm installed changes with the manifests beside it. */
-function foldersOf(manifest: string, app: App, inputs: readonly string[]): Set<string> {
+/** The files in which a change matters. What npm installed changes with the manifests beside it. */
+function filesOf(manifest: string, app: App, inputs: readonly string[]): string[] {
   const components = Object.values(app.services).flatMap(({ component }) => component ?? []);
-  const files = [manifest, ...components, ...inputs.filter((input) => !input.includes("/node_modules/"))];
-  return new Set(files.map((path) => dirname(path)));
+  return [manifest, ...components, ...inputs.filter((input) => !input.includes("/node_modules/"))];
 }
 
 /** Two rounds with the same version would serve the same. */

@@ -11,7 +11,7 @@ import { formatDuration } from "./table.ts";
 
 export interface ListenOptions {
   readonly port: number;
-  readonly adminPort: number;
+  readonly adminPort?: number;
   readonly host: string;
 }
 
@@ -19,7 +19,11 @@ export function addListenOptions(command: Command): Command {
   const port = wholeNumber(0, 65_535);
   return command
     .option("-p, --port <port>", "where the gateway listens; 0 picks a free port", port, 8080)
-    .option("--admin-port <port>", "where health and metrics are; 0 picks a free port", port, 9090)
+    .option(
+      "--admin-port <port>",
+      "where health and metrics are (default: 9090, or a free port where --port is 0)",
+      port,
+    )
     .option("--host <address>", "the address to listen on; 0.0.0.0 for all", "127.0.0.1");
 }
 
@@ -28,7 +32,7 @@ export async function start(
   context: Context,
   app: App,
   builds: ReadonlyMap<string, Build>,
-  { host, port, adminPort, startMs }: ListenOptions & { readonly startMs: number },
+  { host, port, adminPort = port === 0 ? 0 : 9090, startMs }: ListenOptions & { readonly startMs: number },
 ): Promise<Cell> {
   const { output, terminal } = context;
   const { startCell } = await import("../cell/cell.ts");
