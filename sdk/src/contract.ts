@@ -24,8 +24,7 @@ export interface Context {
  * their clients. Declare your own to have them typed:
  * `{ GREETING: string; products: KeyValue<Product>; inventory: ServiceClient }`.
  */
-// biome-ignore lint/suspicious/noExplicitAny: names are the manifest's; an author who wants types declares Env.
-export type DefaultEnv = Readonly<Record<string, any>>;
+export type DefaultEnv = Readonly<Record<string, unknown>>;
 
 /** A keyvalue binding. Values are JSON unless said otherwise. */
 export interface KeyValue<T = unknown> {

@@ -401,7 +401,7 @@ describe("outgoing", () => {
         return ok(text("there"));
       },
     });
-    const answer = await guest.fetch("/fetch?to=http://a.test/1");
+    const answer = await guest.fetch("/fetch?to=http://a.test/1%23part");
     assert.deepEqual(JSON.parse(answer.text), [200, "http://b.test/3", true, "there"]);
     const head = "authorization: secret,content-type: text/plain;charset=UTF-8";
     assert.deepEqual(seen, [`POST http://a.test/1 ${head} b`, `POST http://a.test/2 ${head} b`, "GET http://b.test/3"]);

@@ -32,7 +32,7 @@ export async function startCell({ app, components, options = {} }: CellParts): P
   const { stateDirectory = join(app.directory, ".cyto"), onRecord = () => {} } = options;
   const logDirectory = join(stateDirectory, "logs");
   makeDirectory(logDirectory);
-  const log = openLogFile(join(logDirectory, `${app.name}.jsonl`));
+  const log = openLogFile(join(logDirectory, `${app.name}.jsonl`), { clock });
   const sink = (record: CellRecord): void => {
     log.write(record);
     onRecord(record);

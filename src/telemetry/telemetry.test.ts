@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { createSimulatedClock } from "../kernel/index.ts";
 import type { LogRecord, RequestSample } from "./index.ts";
 import { createAccessLog, createMetrics, openLogFile } from "./index.ts";
 
@@ -124,9 +125,35 @@ describe("openLogFile()", () => {
     );
   });
 
-  test("drops and counts what the disk is too slow for, and what it cannot take", async () => {
-    await using log = openLogFile(join(directory, "app.jsonl"), { bufferBytes: 200 });
-    for (let i = 0; i < 100; i++) log.write(record(i));
+  test("drops and counts what the disk is too slow for", async () => {
+    const file = join(directory, "app.jsonl");
+    const message = "x".repeat(1000);
+    const log = openLogFile(file, { bufferBytes: 100_000 });
+    for (let i = 0; i < 1000; i++) log.write({ ...record(i), message });
+    await log[Symbol.asyncDispose]();
+    const kept = readFileSync(file, "utf8").trimEnd().split("\n").length;
     assert.ok(log.dropped > 0);
+    assert.equal(kept + log.dropped, 1000);
+  });
+
+  test("writes what was gathered after a moment, and keeps no timer then", async () => {
+    const clock = createSimulatedClock();
+    const file = join(directory, "app.jsonl");
+    await using log = openLogFile(file, { clock });
+    log.write(record(1));
+    log.write(record(2));
+    assert.equal(clock.timers, 1);
+    const seen = new Promise<void>((resolve) => {
+      const watcher = watch(directory, () => {
+        if (statSync(file, { throwIfNoEntry: false })?.size) {
+          watcher.close();
+          resolve();
+        }
+      });
+    });
+    clock.advance(50);
+    assert.equal(clock.timers, 0);
+    await seen;
+    assert.equal(readFileSync(file, "utf8").split("\n").length, 3);
   });
 });

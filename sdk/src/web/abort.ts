@@ -2,6 +2,9 @@
 import { attribute, Event, EventTarget } from "./event.ts";
 import { setTimer } from "./timer.ts";
 
+/** Runs `algorithm` when the signal aborts, before its listeners; answers how to take it back. */
+export let follow: (signal: AbortSignal, algorithm: () => void) => () => void;
+
 let create: () => AbortSignal;
 let abort: (signal: AbortSignal, reason: unknown) => void;
 
@@ -15,6 +18,12 @@ export class AbortSignal extends EventTarget {
   #algorithms: (() => void)[] = [];
 
   static {
+    follow = (signal, algorithm) => {
+      signal.#algorithms.push(algorithm);
+      return () => {
+        signal.#algorithms = signal.#algorithms.filter((known) => known !== algorithm);
+      };
+    };
     create = () => new AbortSignal(PRIVATE);
     abort = (signal, reason) => {
       if (signal.#aborted) return;
@@ -51,14 +60,6 @@ export class AbortSignal extends EventTarget {
     if (this.#aborted) throw this.#reason;
   }
 
-  /** Runs `algorithm` when the signal aborts, before its listeners; answers how to take it back. */
-  static follow(signal: AbortSignal, algorithm: () => void): () => void {
-    signal.#algorithms.push(algorithm);
-    return () => {
-      signal.#algorithms = signal.#algorithms.filter((known) => known !== algorithm);
-    };
-  }
-
   static abort(reason?: unknown): AbortSignal {
     const signal = create();
     abort(signal, reason);
@@ -81,7 +82,7 @@ export class AbortSignal extends EventTarget {
       return result;
     }
     const undo = sources.map((signal) =>
-      AbortSignal.follow(signal, () => {
+      follow(signal, () => {
         for (const leave of undo) leave();
         abort(result, signal.reason);
       }),

@@ -6,7 +6,7 @@ import outgoing from "cytoplane:service/outgoing@0.1.0";
 import type { Failure, Request as WorldRequest } from "cytoplane:service/types@0.1.0";
 import { fromHost } from "../failure.ts";
 import { begin, cause, forget, scope } from "../operation.ts";
-import { AbortSignal } from "./abort.ts";
+import { type AbortSignal, follow } from "./abort.ts";
 import { type Sender, toWorldBody } from "./body.ts";
 import { partsOf, Request, type RequestOptions, signalOf } from "./request.ts";
 import { ARRIVED, type Arrival, Response } from "./response.ts";
@@ -79,7 +79,8 @@ function exchange(
     let answer: HostStream | undefined;
     const op = begin(
       (number) => {
-        start(number, { ...head, body: toWorldBody(content, sender) });
+        const url = head.url.replace(/#.*$/, "");
+        start(number, { ...head, url, body: toWorldBody(content, sender) });
         void sender.sending?.run();
       },
       (outcome) => {
@@ -96,7 +97,7 @@ function exchange(
     );
     const leave =
       signal &&
-      AbortSignal.follow(signal, () => {
+      follow(signal, () => {
         sender.sending?.abort(signal.reason);
         answer?.abort(signal.reason);
         if (forget(op) && scope.awake) outgoing.cancel(op);

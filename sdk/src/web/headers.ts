@@ -48,22 +48,19 @@ export function toFields(init: HeadersSource): string {
   }
   if (init instanceof Headers) return fieldsOf(init);
   let fields = "";
-  const add = (name: string, value: string) => {
-    const line = `${toName(name)}: ${toValue(value)}`;
-    fields = fields === "" ? line : `${fields}\n${line}`;
-  };
   if (Symbol.iterator in init) {
     for (const pair of init as Iterable<Iterable<string>>) {
       const [name, value, ...more] = pair;
       if (name === undefined || value === undefined || more.length > 0) {
         throw new TypeError("Headers: an entry is not a pair of name and value");
       }
-      add(name, value);
+      fields += `\n${toName(name)}: ${toValue(value)}`;
     }
   } else {
-    for (const name of Object.keys(init)) add(name, (init as Record<string, string>)[name]!);
+    for (const name of Object.keys(init))
+      fields += `\n${toName(name)}: ${toValue((init as Record<string, string>)[name]!)}`;
   }
-  return fields;
+  return fields.slice(1);
 }
 
 /** Whether `fields` has a line for `name` (lower case). */
