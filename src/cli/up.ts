@@ -34,8 +34,9 @@ async function up(context: Context, [place]: readonly string[], options: UpOptio
   const startMs = performance.now();
   const app = await requireApp(context, place, options.env);
   const { createBuilder } = await import("../build/index.ts");
-  const { builds } = await requireBuilds(context, app, createBuilder());
-  const cell = await start(context, app, builds, { ...options, startMs });
+  // What was built is not kept while the cell runs: a component is several megabytes.
+  const build = async () => (await requireBuilds(context, app, createBuilder())).builds;
+  const cell = await start(context, app, await build(), { ...options, startMs });
   await untilStopped(context);
   await cell.close();
 }

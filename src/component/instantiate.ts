@@ -10,7 +10,7 @@ import { CytoError } from "../kernel/index.ts";
 import { CanonContext, ComponentError, type CoreValue, type Signature, thrownAsResult } from "./canon.ts";
 import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
 import { HandleTable } from "./handles.ts";
-import type { CoreItem, FunctionPlan, HostFunctionPlan, LiftPlan, Plan, Trampoline } from "./plan.ts";
+import type { CoreItem, FunctionPlan, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
 import { camelCase, GuestResource, pascalCase, type ResourceType } from "./types.ts";
 
 type CoreFunction = (...values: CoreValue[]) => CoreValue | undefined;
@@ -30,7 +30,7 @@ const YIELD = 1;
 const YIELDS_MAX = 100_000;
 
 export interface Linkage {
-  readonly plan: Plan;
+  readonly plan: Linking;
   readonly modules: readonly WebAssembly.Module[];
   readonly imports: ImportObject;
   /** When false, a host function that returns a promise traps instead of suspending the guest. */
@@ -294,7 +294,7 @@ function lower(cx: CanonContext, signature: Signature, call: (...args: never[]) 
  * Finds every host function that the plan calls, and tells whether any may suspend. Throws
  * `unbound-import` naming all that are missing.
  */
-function resolveHosts(plan: Plan, imports: ImportObject, hosts: Map<HostFunctionPlan, HostFunction>): boolean {
+function resolveHosts(plan: Linking, imports: ImportObject, hosts: Map<HostFunctionPlan, HostFunction>): boolean {
   const missing: string[] = [];
   let suspends = false;
   for (const trampoline of plan.trampolines) {

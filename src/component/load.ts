@@ -5,15 +5,16 @@ import type { Component, LoadOptions, World } from "./contract.ts";
 import { boundMemory } from "./core-module.ts";
 import { decode } from "./decode.ts";
 import { instantiate } from "./instantiate.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { type Linking, planOf } from "./plan.ts";
 
 /**
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
  * does not have.
  */
 export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promise<Component> {
-  const plan = planOf(decode(bytes));
-  const modules = await Promise.all(plan.modules.map((module) => compile(module, options)));
+  // What lives on holds no byte of the file: V8 keeps what it compiled.
+  const { modules: binaries, ...plan } = planOf(decode(bytes));
+  const modules = await Promise.all(binaries.map((module) => compile(module, options)));
   return {
     digest: digestOf(bytes),
     size: bytes.length,
@@ -42,7 +43,7 @@ async function compile(module: Uint8Array, { memoryBytes }: LoadOptions): Promis
   }
 }
 
-function worldOf(plan: Plan): World | undefined {
+function worldOf(plan: Linking): World | undefined {
   if (plan.exports.get("cytoplane:service/handler")?.has("start")) return "service";
   if (plan.exports.get("wasi:http/incoming-handler")?.has("handle")) return "http";
   return undefined;

@@ -73,8 +73,13 @@ export type Trampoline =
   | { readonly kind: "context.get" | "context.set"; readonly home: number; readonly slot: number }
   | { readonly kind: "unsupported"; readonly name: string };
 
-export interface Plan {
+export interface Plan extends Linking {
+  /** The binaries of the core modules, which `instances` refer to by index. */
   readonly modules: readonly Uint8Array[];
+}
+
+/** The wiring alone. */
+export interface Linking {
   readonly instances: readonly {
     readonly module: number;
     readonly imports: readonly { readonly name: string; readonly from: CoreNamespace }[];
