@@ -25,6 +25,7 @@ import {
 } from "../kernel/index.ts";
 import type { Access, Route } from "./contract.ts";
 import type { Identify, RequestIdentity } from "./identity.ts";
+import type { Outbox } from "./outbox.ts";
 import { toProblem } from "./problem.ts";
 import { isBodiless, type ReplyContext, writeStream, writeWhole } from "./reply.ts";
 import { bodyBytesOf, gatherBody, type Head, identityOf, readHead, readHeaders, streamBody } from "./request.ts";
@@ -35,6 +36,7 @@ export interface Door {
   readonly clock: Clock;
   readonly identify: Identify;
   readonly deadlines: Deadlines;
+  readonly outbox: Outbox;
   readonly exposeErrors: boolean;
   /** Where the gateway is reached, for clients that do not say. */
   authority: string;
@@ -185,10 +187,12 @@ export class Exchange implements Deadline {
     this.#settled = true;
     this.#door.deadlines.remove(this);
     if (streamed) this.#pump(reply, body[Symbol.asyncIterator]());
-    else this.#writeWhole(reply, body);
+    else this.#door.outbox.post(() => this.#writeWhole(reply, body));
   }
 
   #writeWhole(reply: Reply, body: Uint8Array | undefined): void {
+    // The client may have gone since.
+    if (this.res.destroyed) return;
     try {
       this.#bytesOut = writeWhole(this.#context(), reply, body);
     } catch (thrown) {

@@ -10,6 +10,7 @@ import { drain, trackSockets } from "./drain.ts";
 import type { Door } from "./exchange.ts";
 import { createIdentify } from "./identity.ts";
 import { createListener, listen } from "./listener.ts";
+import { createOutbox } from "./outbox.ts";
 import { createRouter } from "./router.ts";
 
 export const gatewayDefaults: GatewayOptions = {
@@ -33,6 +34,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
     clock,
     identify,
     deadlines: createDeadlines(clock),
+    outbox: createOutbox(),
     exposeErrors: options.exposeErrors,
     authority: "",
     table: { router: createRouter(parts.routes), next: parts.next },
