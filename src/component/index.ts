@@ -1,4 +1,3 @@
-export { ComponentError } from "./canon.ts";
 export {
   type Component,
   type CoreInstance,
@@ -16,3 +15,4 @@ export {
   type World,
 } from "./contract.ts";
 export { digestOf, load } from "./load.ts";
+export { ComponentError } from "./signature.ts";

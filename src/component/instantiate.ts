@@ -7,10 +7,12 @@
  * (JSPI); an instance with no such import runs its exports as plain calls.
  */
 import { CytoError } from "../kernel/index.ts";
-import { CanonContext, ComponentError, type CoreValue, type Signature, thrownAsResult } from "./canon.ts";
+import { CanonContext } from "./canon-context.ts";
+import type { CoreValue } from "./codec.ts";
 import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
 import { HandleTable } from "./handles.ts";
 import type { CoreItem, FunctionPlan, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
+import { ComponentError, type Signature, thrownAsResult } from "./signature.ts";
 import { camelCase, GuestResource, pascalCase, type ResourceType } from "./types.ts";
 
 type CoreFunction = (...values: CoreValue[]) => CoreValue | undefined;

@@ -6,7 +6,7 @@
  * The Component Model's linking is static, so everything here holds for every instance.
  */
 import { CytoError } from "../kernel/index.ts";
-import { type Codec, codecOf, type Signature, signatureOf } from "./canon.ts";
+import { type Codec, codecOf } from "./codec.ts";
 import type {
   CanonDefinition,
   CanonOptions,
@@ -18,6 +18,7 @@ import type {
   TypeDefinition,
   ValueTypeRef,
 } from "./decode.ts";
+import { type Signature, signatureOf } from "./signature.ts";
 import { type ResolvedFunction, type ResourceType, type ValueType, withoutVersion } from "./types.ts";
 
 /** Something that a core module can import or export. */

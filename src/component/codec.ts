@@ -6,130 +6,13 @@
  * Follows the Component Model's design/mvp/CanonicalABI.md. Everything that a guest gets wrong is a
  * `WebAssembly.RuntimeError` (a trap); everything a host function gets wrong is a TypeError.
  */
-import type { CanonOptions, Primitive } from "./decode.ts";
-import type { HandleTable } from "./handles.ts";
-import { camelCase, GuestResource, type ResolvedFunction, type ResourceType, type ValueType } from "./types.ts";
+import { type CanonContext, describe, trap } from "./canon-context.ts";
+import type { Primitive } from "./decode.ts";
+import { camelCase, GuestResource, type ResourceType, type ValueType } from "./types.ts";
 
 export type Flat = "i32" | "i64" | "f32" | "f64";
 /** What core functions take and give: numbers, and bigints for i64. */
 export type CoreValue = number | bigint;
-type Realloc = (old: number, oldSize: number, align: number, size: number) => number;
-
-/** More flat parameters or results than these go through memory. */
-const FLAT_PARAMS_MAX = 16;
-const FLAT_RESULTS_MAX = 1;
-const STRING_BYTES_MAX = 2 ** 31 - 1;
-const TAG_UTF16 = 0x80000000;
-
-function trap(problem: string): never {
-  throw new WebAssembly.RuntimeError(problem);
-}
-
-/** An instance's memory and handles, as one lift or lower sees them. */
-export class CanonContext {
-  readonly home: number;
-  readonly handles: HandleTable;
-  readonly #memory: WebAssembly.Memory | undefined;
-  readonly #realloc: Realloc | undefined;
-  readonly #encoding: CanonOptions["encoding"];
-  view: DataView = noMemory;
-  bytes: Buffer = Buffer.from(noMemory.buffer);
-
-  constructor(
-    home: number,
-    handles: HandleTable,
-    memory: WebAssembly.Memory | undefined,
-    realloc: Realloc | undefined,
-    encoding: CanonOptions["encoding"],
-  ) {
-    this.home = home;
-    this.handles = handles;
-    this.#memory = memory;
-    this.#realloc = realloc;
-    this.#encoding = encoding;
-  }
-
-  /** Memory that grew has a new buffer: to be called before each use that follows guest code. */
-  refresh(): void {
-    if (this.#memory !== undefined && this.#memory.buffer !== this.view.buffer) {
-      this.view = new DataView(this.#memory.buffer);
-      this.bytes = Buffer.from(this.#memory.buffer);
-    }
-  }
-
-  allocate(align: number, size: number): number {
-    if (!this.#realloc) trap("the component gave no allocator for a value that needs one");
-    const pointer = this.#realloc(0, 0, align, size) >>> 0;
-    this.refresh();
-    this.check(pointer, size, align);
-    return pointer;
-  }
-
-  check(pointer: number, size: number, align: number): void {
-    if (pointer % align !== 0) trap(`pointer ${pointer} is not aligned to ${align}`);
-    if (pointer + size > this.bytes.length) trap(`pointer ${pointer} and ${size} bytes are outside of memory`);
-  }
-
-  loadString(pointer: number, length: number): string {
-    switch (this.#encoding) {
-      case "utf8":
-        this.check(pointer, length, 1);
-        return readUtf8(this.bytes, pointer, length);
-      case "utf16":
-        return this.#utf16(pointer, length);
-      case "latin1+utf16":
-        if (length >= TAG_UTF16) return this.#utf16(pointer, length - TAG_UTF16);
-        this.check(pointer, length, 2);
-        return this.bytes.toString("latin1", pointer, pointer + length);
-    }
-  }
-
-  #utf16(pointer: number, units: number): string {
-    this.check(pointer, units * 2, 2);
-    const text = this.bytes.toString("utf16le", pointer, pointer + units * 2);
-    if (!text.isWellFormed()) trap("a string is not well-formed UTF-16");
-    return text;
-  }
-
-  /** Writes the string to fresh memory; answers its pointer and its length in code units. */
-  storeString(value: unknown): readonly [pointer: number, length: number] {
-    if (typeof value !== "string") throw new TypeError(`Cannot pass ${describe(value)}: a string is expected`);
-    const wide = this.#encoding === "utf16" || (this.#encoding === "latin1+utf16" && /[^\0-\xff]/.test(value));
-    if (wide) {
-      const text = value.toWellFormed();
-      const pointer = this.allocate(2, text.length * 2);
-      this.bytes.write(text, pointer, text.length * 2, "utf16le");
-      return [pointer, this.#encoding === "utf16" ? text.length : text.length + TAG_UTF16];
-    }
-    if (this.#encoding === "latin1+utf16") {
-      const pointer = this.allocate(2, value.length);
-      this.bytes.write(value, pointer, value.length, "latin1");
-      return [pointer, value.length];
-    }
-    const size = Buffer.byteLength(value, "utf8");
-    if (size > STRING_BYTES_MAX) throw new RangeError(`Cannot pass a string of ${size} bytes: it is too long`);
-    const pointer = this.allocate(1, size);
-    this.bytes.write(value, pointer, size, "utf8");
-    return [pointer, size];
-  }
-}
-
-const noMemory = new DataView(new ArrayBuffer(0));
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function readUtf8(bytes: Buffer, pointer: number, length: number): string {
-  const text = bytes.toString("utf8", pointer, pointer + length);
-  // A replacement character may stand for bytes that are no UTF-8: only then decode strictly.
-  if (text.includes("\ufffd")) {
-    try {
-      strictUtf8.decode(bytes.subarray(pointer, pointer + length));
-    } catch {
-      trap("a string is not valid UTF-8");
-    }
-  }
-  return text;
-}
-
 export interface Codec {
   readonly size: number;
   readonly align: number;
@@ -357,7 +240,7 @@ function asyncHandleCodec(what: string): Codec {
 const alignTo = (offset: number, align: number) => Math.ceil(offset / align) * align;
 
 /** A record when it has names, a tuple when not. */
-function productCodec(items: readonly Codec[], names: readonly string[] | undefined): Codec {
+export function productCodec(items: readonly Codec[], names: readonly string[] | undefined): Codec {
   let size = 0;
   const offsets = items.map((item) => {
     const offset = alignTo(size, item.align);
@@ -694,60 +577,4 @@ function handleCodec(kind: "own" | "borrow", type: ResourceType): Codec {
       values[at] = lower(cx, value);
     },
   };
-}
-
-/** A function's parameters and result as they cross between a guest and JavaScript. */
-export interface Signature {
-  readonly params: Codec;
-  readonly paramCount: number;
-  /** Parameters that do not fit in core values arrive as a pointer. */
-  readonly paramsInMemory: boolean;
-  readonly result: Codec | undefined;
-  readonly resultInMemory: boolean;
-  /** `result<T, E>` as a whole result becomes a return or a throw. */
-  readonly throws: boolean;
-}
-
-export function signatureOf(type: ResolvedFunction): Signature {
-  const params = productCodec(
-    type.params.map((param) => codecOf(param.type)),
-    undefined,
-  );
-  const result = type.result && codecOf(type.result);
-  return {
-    params,
-    paramCount: type.params.length,
-    paramsInMemory: params.flat.length > FLAT_PARAMS_MAX,
-    result,
-    resultInMemory: (result?.flat.length ?? 0) > FLAT_RESULTS_MAX,
-    throws: type.result?.kind === "result",
-  };
-}
-
-/** Thrown by an export that answered with the error of its `result`. */
-export class ComponentError extends Error {
-  override readonly name = "ComponentError";
-  readonly payload: unknown;
-
-  constructor(payload: unknown) {
-    super(
-      typeof payload === "string" ? payload : JSON.stringify(payload, (_, v) => (typeof v === "bigint" ? `${v}` : v)),
-    );
-    this.payload = payload;
-  }
-}
-
-/** A return of a host function, or what it threw, as the value of its `result`; anything else rises. */
-export function thrownAsResult(thrown: unknown): unknown {
-  if (typeof thrown === "object" && thrown !== null && "payload" in thrown) {
-    return { tag: "err", val: (thrown as { payload: unknown }).payload };
-  }
-  if (thrown instanceof Error) throw thrown;
-  return { tag: "err", val: thrown };
-}
-
-export function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "object") return `a ${value.constructor?.name ?? "plain object"}`;
-  return `the ${typeof value} ${String(value).slice(0, 40)}`;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { CanonContext, codecOf } from "./canon.ts";
+import { CanonContext } from "./canon-context.ts";
+import { codecOf } from "./codec.ts";
 import { HandleTable } from "./handles.ts";
 import type { ResourceType, ValueType } from "./types.ts";
 
