@@ -19,12 +19,13 @@ export class BinaryReader {
     return this.offset >= this.end;
   }
 
-  fail(problem: string): never {
-    throw new CytoError("invalid-component", `Cannot decode the component: ${problem} at byte ${this.offset}`);
+  fail(problem: string, hint = "The file may be damaged: build or copy it again."): never {
+    const message = `Cannot decode the component: ${problem} at byte ${this.offset}`;
+    throw new CytoError("invalid-component", message, { hint });
   }
 
   byte(): number {
-    if (this.offset >= this.end) this.fail("it ends in the middle");
+    if (this.offset >= this.end) this.fail("it ends in the middle", cutOff);
     return this.bytes[this.offset++]!;
   }
 
@@ -63,8 +64,9 @@ export class BinaryReader {
   }
 
   take(length: number): Uint8Array {
-    if (length > this.end - this.offset)
-      this.fail(`${length} bytes are announced and ${this.end - this.offset} are there`);
+    if (length > this.end - this.offset) {
+      this.fail(`${length} bytes are announced and ${this.end - this.offset} are there`, cutOff);
+    }
     const taken = this.bytes.subarray(this.offset, this.offset + length);
     this.offset += length;
     return taken;
@@ -94,6 +96,7 @@ export class BinaryReader {
   }
 }
 
+const cutOff = "The file is cut off: build or copy it again.";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What kind of file the bytes begin like. */
