@@ -52,6 +52,9 @@ async function perform(act: string, [first = "", ...rest]: string[]): Promise<un
       return config(first);
     default:
       throw new Error("the till is broken");
+    case "grumble":
+      console.error(new Error("the drawer sticks"));
+      return "grumbled";
   }
 }
 
@@ -181,6 +184,13 @@ describe("startCell()", { timeout: 60_000 }, () => {
       assert.match(record.stack ?? "", /at perform \(.*one\.ts:38:\d+\)/);
       assert.equal(opened.records.filter(({ kind }) => kind === "failure").length, 1);
     }
+  });
+
+  test("names the author's file in what a service logs itself", async () => {
+    await using opened = await open(read("grumbling", { shop: routed }));
+    await fetch(`${opened.cell.address}/grumble`);
+    const said = opened.records.find(({ message }) => message.includes("the drawer sticks"));
+    assert.match(said?.message ?? "", /at perform \(.*one\.ts:40:\d+\)/);
   });
 
   test("refuses a component whose import is not bound, naming the binding", async () => {

@@ -5,6 +5,7 @@
  * Whatever is wrong with the component is said here, with the service and the file, before any call
  * reaches it.
  */
+import { createSymboliser } from "../build/index.ts";
 import { type Component, digestOf, type Grants, type Instance, load } from "../component/index.ts";
 import { wasiImports } from "../component/wasi/standard.ts";
 import { createHostState } from "../component/wasi/state.ts";
@@ -32,6 +33,8 @@ export interface Target extends Artifact {
 /** A deployment and what it holds open. Dispose it after its pool has drained. */
 export interface Deployed extends AsyncDisposable {
   readonly deployment: Deployment;
+  /** Names the author's files in a stack. */
+  symbolise(stack: string): string;
   redact(text: string): string;
 }
 
@@ -51,7 +54,7 @@ export function targetOf(
 }
 
 export async function deploy(
-  { declaration, config, component: bytes, digest }: Target,
+  { declaration, directory, config, component: bytes, digest, sourceMap }: Target,
   parts: GrantParts,
 ): Promise<Deployed> {
   const { name: service } = declaration;
@@ -60,7 +63,8 @@ export async function deploy(
     const component = await load(bytes, { memoryBytes: bounds.memoryBytes });
     const open = openerOf(component, bounds.concurrency);
     checkImports(component, declaration);
-    const opened = await openGrants(declaration, config, parts);
+    const symbolise = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);
+    const opened = await openGrants(declaration, config, symbolise, parts);
     return {
       deployment: {
         service,
@@ -70,6 +74,7 @@ export async function deploy(
         concurrency: component.world === "http" ? 1 : bounds.concurrency,
         queue: bounds.queue,
       },
+      symbolise,
       redact: opened.redact,
       [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
     };

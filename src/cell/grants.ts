@@ -36,10 +36,14 @@ export interface OpenGrants extends AsyncDisposable {
   redact(text: string): string;
 }
 
-/** `config` is the declaration's, with what the process's environment overrides. */
+/**
+ * `config` is the declaration's, with what the process's environment overrides; `symbolise` names the
+ * author's files in a stack.
+ */
 export async function openGrants(
   declaration: ServiceDeclaration,
   config: Readonly<Record<string, string>>,
+  symbolise: (stack: string) => string,
   parts: GrantParts,
 ): Promise<OpenGrants> {
   const { name: service, calls } = declaration;
@@ -70,13 +74,23 @@ export async function openGrants(
       return inside === undefined ? outgoing.fetch(request, parent) : invoke(inside, request, parent);
     },
     invoke,
-    log: createLogging({ service, clock, sink, redact: secrets.redact }),
+    log: createLogging({
+      service,
+      clock,
+      sink,
+      reword: (text) => secrets.redact(hasFrame(text) ? symbolise(text) : text),
+    }),
     directories: declaration.directories,
     environment: Object.entries(declaration.environment),
     args: [service],
   };
   const closing = opened.move();
   return { grants, redact: secrets.redact, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
+/** Most lines are no stack, and cost no look-up. */
+function hasFrame(text: string): boolean {
+  return /\.js:\d+:\d/.test(text);
 }
 
 /** `http://<service>.internal/…` is a service of the app: how components without our SDK call one. */

@@ -7,7 +7,6 @@
  * Always true: `activate` is one step without waiting, so that no call meets half a set; a service
  * whose version is the same runs on; what a version holds open is closed after its last call.
  */
-import { createSymboliser } from "../build/index.ts";
 import { resolveConfig } from "../capability/config/config.ts";
 import type { Host, Standby } from "../host/index.ts";
 import type { Service } from "../kernel/index.ts";
@@ -73,11 +72,7 @@ export function createRoster({ host, grants, failures, variables }: RosterParts)
     const { name } = target.declaration;
     const drained = standby.activate();
     if (before !== undefined) retire(drained, before.deployed);
-    const door = failures.watch(name, host.resolve(name)!, {
-      symbolise:
-        target.sourceMap === undefined ? (stack) => stack : createSymboliser(target.sourceMap, target.directory),
-      redact: deployed.redact,
-    });
+    const door = failures.watch(name, host.resolve(name)!, deployed);
     return { version: target.version, deployed, door };
   }
 

@@ -47,8 +47,8 @@ describe("logging", () => {
   });
 
   test("takes secrets out before it cuts", () => {
-    const redact = (text: string) => text.replaceAll("hunter2\nsecret", "[secret]");
-    const { log, records } = create({ redact, messageLength: 20 });
+    const reword = (text: string) => text.replaceAll("hunter2\nsecret", "[secret]");
+    const { log, records } = create({ reword, messageLength: 20 });
     log("info", "at hunter2\nsecret", "the password is hunter2\nsecret", undefined);
     assert.deepEqual([records[0]?.context, records[0]?.message], ["at [secret]", "the password is [sec… (4 more)"]);
   });

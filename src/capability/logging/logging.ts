@@ -27,8 +27,8 @@ export interface LoggingOptions {
   readonly service: string;
   readonly clock: Clock;
   sink(record: LogRecord): void;
-  /** Takes the values of secrets out of a text. */
-  redact?(text: string): string;
+  /** Sees each text whole, before it is cut: takes the values of secrets out, names the author's files. */
+  reword?(text: string): string;
   /** The longest message, in UTF-16 units. */
   readonly messageLength?: number;
 }
@@ -38,7 +38,7 @@ export type Logging = (level: LogLevel, context: string, message: string, call: 
 const contextLength = 256;
 
 export function createLogging(options: LoggingOptions): Logging {
-  const { service, clock, redact = (text) => text, messageLength = 16_384 } = options;
+  const { service, clock, reword = (text) => text, messageLength = 16_384 } = options;
   return (level, context, message, call) => {
     const traceparent = call && header(call.headers, "traceparent");
     options.sink({
@@ -47,8 +47,8 @@ export function createLogging(options: LoggingOptions): Logging {
       service,
       ...(call === undefined ? {} : { requestId: call.id }),
       ...(traceparent === undefined ? {} : { traceparent: oneLine(cut(traceparent, contextLength)) }),
-      context: oneLine(cut(redact(context), contextLength)),
-      message: oneLine(cut(redact(message), messageLength)),
+      context: oneLine(cut(reword(context), contextLength)),
+      message: oneLine(cut(reword(message), messageLength)),
     });
   };
 }
