@@ -8,7 +8,6 @@ import { manifestFile } from "./project.ts";
 import { formatRecord, logLevels } from "./record.ts";
 
 interface LogsOptions {
-  readonly project: string;
   readonly follow?: boolean;
   readonly service?: string;
   readonly level: string;
@@ -22,7 +21,7 @@ export function addLogs(program: Command, frame: Frame): void {
     .command("logs")
     .summary("show what services log")
     .description("Shows the last log lines of a project's services, and with -f those that follow.")
-    .option("-C, --project <dir>", "the project's folder, or its manifest", ".")
+    .argument("[dir]", "the project's folder, or its manifest", ".")
     .option("-f, --follow", "go on with what is logged from now")
     .option("-s, --service <name>", "of this service only")
     .option("-r, --request <id>", "of this request only")
@@ -39,9 +38,9 @@ export function addLogs(program: Command, frame: Frame): void {
   });
 }
 
-async function logs(context: Context, _: readonly string[], options: LogsOptions): Promise<void> {
+async function logs(context: Context, [place = "."]: readonly string[], options: LogsOptions): Promise<void> {
   const { output, terminal } = context;
-  const directory = join(dirname(manifestFile(terminal.cwd, options.project)), ".cyto", "logs");
+  const directory = join(dirname(manifestFile(terminal.cwd, place)), ".cyto", "logs");
   const wanted = (record: CellRecord) => matches(record, options);
   const reader = openLogs(directory);
   const past = reader.read().filter(wanted);
