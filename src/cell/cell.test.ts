@@ -303,7 +303,9 @@ describe("a service", { timeout: 60_000 }, () => {
     assert.equal(await opened.get("/secret/TILL_KEY"), "200 told");
     await logged;
     const finished = opened.logged("GET /leak/TILL_KEY 500");
-    assert.match(await opened.get("/leak/TILL_KEY"), /^500 /);
+    const leaked = await opened.get("/leak/TILL_KEY");
+    assert.match(leaked, /^500 .*it was \[secret TILL_KEY\]/);
+    assert.doesNotMatch(leaked, /open sesame/);
     assert.equal((await finished).detail, "Error: it was [secret TILL_KEY]");
     assert.match(await opened.get("/secret/OTHER_KEY"), /^500 .*secrets of service shop/);
     assert.doesNotMatch(JSON.stringify(opened.records), /open sesame/);

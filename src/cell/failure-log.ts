@@ -2,6 +2,8 @@
  * Why a call of a service failed, in the log: the message, the author's stack and the request id,
  * of which the caller was told no more than the id.
  *
+ * Neither the log nor the caller is told the value of a secret that the service was given.
+ *
  * A failure is logged where it happened, once, also when no client waits for it (a call between
  * services, an attempt that is repeated). Those that a request meets after its reply has begun
  * come up at the gateway, and are told from there.
@@ -67,26 +69,36 @@ export function createFailureLog(sink: (record: CellRecord) => void, clock: Cloc
       const { failure, service } = access;
       if (failure === undefined) return access;
       report(failure, access);
-      return { ...access, failure: new CytoError(failure.code, wordsFor(service).redact(failure.message)) };
+      return { ...access, failure: withoutSecrets(failure, wordsFor(service)) };
     },
     watch(service, door, words) {
       wordsOf.set(service, words);
-      return (call) => {
-        const reply = door(call);
-        reply.then(undefined, (thrown: unknown) => {
-          report(toCytoError(thrown), {
-            service,
-            requestId: call.id,
-            traceparent: header(call.headers, "traceparent"),
-          });
+      return (call) =>
+        door(call).then(undefined, (thrown: unknown) => {
+          const failure = toCytoError(thrown);
+          const traceparent = header(call.headers, "traceparent");
+          report(failure, { service, requestId: call.id, traceparent });
+          // Whoever called is told no secret either: a client, while developing, or another service.
+          const clean = withoutSecrets(failure, words);
+          told.add(clean);
+          throw clean;
         });
-        return reply;
-      };
     },
   };
 }
 
 const asTheyAre: FailureWords = { symbolise: (stack) => stack, redact: (text) => text };
+
+/** The same failure where there is nothing to take out. */
+function withoutSecrets(failure: CytoError, { redact }: FailureWords): CytoError {
+  const { code, message, hint, retryAfterS } = failure;
+  const clean = redact(message);
+  if (clean === message) return failure;
+  return new CytoError(code, clean, {
+    ...(hint !== undefined && { hint }),
+    ...(retryAfterS !== undefined && { retryAfterS }),
+  });
+}
 
 /** Of a guest's own error in the author's files; of a trap the frames of the guest, without the platform's. */
 function stackOf({ code, cause }: CytoError, symbolise: FailureWords["symbolise"]): string | undefined {
