@@ -13,13 +13,61 @@
  *   `list<u8>` is a Uint8Array (other numbers their typed array); `tuple` is an array; `u64` and `s64`
  *   are bigints; `char` is a string;
  * - a host function may return a promise where the guest is to be suspended (JSPI) until it settles.
- *   Only functions wrapped by {@link suspending} may do so.
+ *   Only functions wrapped by {@link suspending}, and those of an `async func`, may do so;
+ * - an `async func` of the host answers with a value or a promise, and is given an {@link AsyncCall}
+ *   after its own arguments; one that a guest exports answers with a promise;
+ * - `stream<T>` from a guest is a {@link StreamReader}; to a guest it is a {@link StreamSource}, a
+ *   `StreamReader` passed on, or any (async) iterable of chunks. A chunk is an array of T, or the
+ *   typed array of a number type (`Uint8Array` for `stream<u8>`); of `stream` without a type it is an
+ *   array of undefined;
+ * - `future<T>` from a guest is a {@link FutureReader}; to a guest it is a promise of T, or a
+ *   `FutureReader` passed on;
+ * - `error-context` is an Error.
  */
 import type { Body, Call, Clock, Random, Reply } from "../kernel/index.ts";
 
 export type HostFunction = (...args: never[]) => unknown;
 /** Host objects by versionless interface name. */
 export type ImportObject = Record<string, Record<string, HostFunction | (new (...args: never[]) => unknown)>>;
+
+/** Items of a `stream<T>`: the typed array of a number type, an array otherwise. */
+export type Chunk = ArrayLike<unknown>;
+
+/** The end of a guest's stream that JavaScript reads. */
+export interface StreamReader<C extends Chunk = Chunk> extends AsyncIterable<C>, Disposable {
+  /**
+   * At most `max` items and at least one, as soon as there are any; `undefined` when the writer has
+   * gone. One read at a time.
+   */
+  read(max?: number): C | undefined | Promise<C | undefined>;
+  /** Nothing more will be read: the writer hears of it. */
+  [Symbol.dispose](): void;
+}
+
+/** Where the items of a stream come from that JavaScript gives to a guest. */
+export interface StreamSource<C extends Chunk = Chunk> {
+  /**
+   * The next items, as many as are at hand; `undefined` at the end. Called again only after it has
+   * answered. A rejection ends the stream as its end does: say why elsewhere, in a future.
+   */
+  pull(): C | undefined | Promise<C | undefined>;
+  /** No more will be asked for. */
+  cancel(): void;
+}
+
+/** The end of a guest's future that JavaScript reads. Not a thenable, so that promises can carry it. */
+export interface FutureReader<T = unknown> extends Disposable {
+  /** Its value, once; rejects when the writer went without writing (which traps that guest as well). */
+  read(): Promise<T>;
+  /** It will not be read. */
+  [Symbol.dispose](): void;
+}
+
+/** What a host function of an `async func` learns of its call. */
+export interface AsyncCall {
+  /** Aborted when the guest cancels the call, and when its instance ends. */
+  readonly signal: AbortSignal;
+}
 
 /** Which of the known shapes a component has. `service` is the lean world, `http` is wasi:http 0.2. */
 export type World = "service" | "http";

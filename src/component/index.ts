@@ -1,6 +1,9 @@
 export {
+  type AsyncCall,
+  type Chunk,
   type Component,
   type CoreInstance,
+  type FutureReader,
   type Grants,
   type HostFunction,
   type ImportObject,
@@ -11,6 +14,8 @@ export {
   type LoadOptions,
   type LogLevel,
   type OutgoingRequest,
+  type StreamReader,
+  type StreamSource,
   suspending,
   type World,
 } from "./contract.ts";
