@@ -104,8 +104,40 @@ export type CanonDefinition =
   | { readonly kind: "lower"; readonly func: number; readonly options: CanonOptions }
   | { readonly kind: "resource.new" | "resource.drop" | "resource.rep"; readonly resource: number }
   | { readonly kind: "task.return"; readonly result: ValueTypeRef | undefined; readonly options: CanonOptions }
-  | { readonly kind: "context.get" | "context.set"; readonly slot: number }
-  | { readonly kind: "built-in"; readonly name: string };
+  | { readonly kind: "context.get" | "context.set"; readonly type: "i32" | "i64"; readonly slot: number }
+  | { readonly kind: PlainBuiltIn }
+  | { readonly kind: "subtask.cancel"; readonly async: boolean }
+  | {
+      readonly kind: "waitable-set.wait" | "waitable-set.poll";
+      readonly cancellable: boolean;
+      readonly memory: number;
+    }
+  | { readonly kind: "thread.yield" | ThreadSwitch; readonly cancellable: boolean }
+  | { readonly kind: "thread.new-indirect"; readonly type: number; readonly table: number }
+  | { readonly kind: `${EndKind}.new` | `${EndKind}.drop-${"readable" | "writable"}`; readonly type: number }
+  | { readonly kind: `${EndKind}.${"read" | "write"}`; readonly type: number; readonly options: CanonOptions }
+  | { readonly kind: `${EndKind}.cancel-${"read" | "write"}`; readonly type: number; readonly async: boolean }
+  | { readonly kind: "error-context.new" | "error-context.debug-message"; readonly options: CanonOptions };
+
+export type EndKind = "stream" | "future";
+export type PlainBuiltIn =
+  | "task.cancel"
+  | "backpressure.set"
+  | "backpressure.inc"
+  | "backpressure.dec"
+  | "subtask.drop"
+  | "waitable-set.new"
+  | "waitable-set.drop"
+  | "waitable.join"
+  | "error-context.drop"
+  | "thread.index"
+  | "thread.resume-later";
+export type ThreadSwitch =
+  | "thread.suspend"
+  | "thread.suspend-then-resume"
+  | "thread.yield-then-resume"
+  | "thread.suspend-then-promote"
+  | "thread.yield-then-promote";
 
 export type Definition =
   | { readonly kind: "core-module"; readonly bytes: Uint8Array }
@@ -436,38 +468,31 @@ function readOptions(r: BinaryReader): CanonOptions {
   return options;
 }
 
-/** Built-ins of component-model async, with what follows the opcode: how to read past it. */
-const builtIns: Record<number, readonly [name: string, ...operands: ("index" | "flag" | "options" | "type")[]]> = {
-  5: ["task.cancel"],
-  6: ["subtask.cancel", "flag"],
-  8: ["backpressure.set"],
-  12: ["thread.yield", "flag"],
-  13: ["subtask.drop"],
-  14: ["stream.new", "index"],
-  15: ["stream.read", "index", "options"],
-  16: ["stream.write", "index", "options"],
-  17: ["stream.cancel-read", "index", "flag"],
-  18: ["stream.cancel-write", "index", "flag"],
-  19: ["stream.drop-readable", "index"],
-  20: ["stream.drop-writable", "index"],
-  21: ["future.new", "index"],
-  22: ["future.read", "index", "options"],
-  23: ["future.write", "index", "options"],
-  24: ["future.cancel-read", "index", "flag"],
-  25: ["future.cancel-write", "index", "flag"],
-  26: ["future.drop-readable", "index"],
-  27: ["future.drop-writable", "index"],
-  28: ["error-context.new", "options"],
-  29: ["error-context.debug-message", "options"],
-  30: ["error-context.drop"],
-  31: ["waitable-set.new"],
-  32: ["waitable-set.wait", "flag", "index"],
-  33: ["waitable-set.poll", "flag", "index"],
-  34: ["waitable-set.drop"],
-  35: ["waitable.join"],
-  36: ["backpressure.inc"],
-  37: ["backpressure.dec"],
+const plainBuiltIns: Record<number, PlainBuiltIn> = {
+  5: "task.cancel",
+  8: "backpressure.set",
+  13: "subtask.drop",
+  30: "error-context.drop",
+  31: "waitable-set.new",
+  34: "waitable-set.drop",
+  35: "waitable.join",
+  36: "backpressure.inc",
+  37: "backpressure.dec",
+  38: "thread.index",
+  40: "thread.resume-later",
 };
+
+const threadSwitches: Record<number, "thread.yield" | ThreadSwitch> = {
+  12: "thread.yield",
+  41: "thread.suspend",
+  42: "thread.suspend-then-resume",
+  43: "thread.yield-then-resume",
+  44: "thread.suspend-then-promote",
+  45: "thread.yield-then-promote",
+};
+
+/** Built-ins of streams, from 14 on; those of futures follow in the same order, from 21 on. */
+const endBuiltIns = ["new", "read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable"] as const;
 
 function readCanon(r: BinaryReader): CanonDefinition {
   const tag = r.byte();
@@ -498,20 +523,53 @@ function readCanon(r: BinaryReader): CanonDefinition {
     }
     case 0x0a:
     case 0x0b: {
-      if (r.byte() !== 0x7f) r.fail("task context is not an i32");
-      return { kind: tag === 0x0a ? "context.get" : "context.set", slot: r.u32() };
+      const type = r.byte();
+      if (type !== 0x7f && type !== 0x7e) r.fail("task context is neither an i32 nor an i64");
+      return {
+        kind: tag === 0x0a ? "context.get" : "context.set",
+        type: type === 0x7f ? "i32" : "i64",
+        slot: r.u32(),
+      };
     }
+    case 6:
+      return { kind: "subtask.cancel", async: readFlag(r) };
+    case 28:
+    case 29:
+      return { kind: tag === 28 ? "error-context.new" : "error-context.debug-message", options: readOptions(r) };
+    case 32:
+    case 33:
+      return {
+        kind: tag === 32 ? "waitable-set.wait" : "waitable-set.poll",
+        cancellable: readFlag(r),
+        memory: r.u32(),
+      };
+    case 39:
+      return { kind: "thread.new-indirect", type: r.u32(), table: r.u32() };
   }
-  const builtIn = builtIns[tag];
+  const plain = plainBuiltIns[tag];
+  if (plain) return { kind: plain };
+  const thread = threadSwitches[tag];
+  if (thread) return { kind: thread, cancellable: readFlag(r) };
+  const end: EndKind = tag < 21 ? "stream" : "future";
+  const builtIn = endBuiltIns[tag - (end === "stream" ? 14 : 21)];
   if (!builtIn) return r.fail(`0x${tag.toString(16)} is no known canonical built-in`);
-  const [name, ...operands] = builtIn;
-  for (const operand of operands) {
-    if (operand === "index") r.u32();
-    else if (operand === "flag") r.byte();
-    else if (operand === "type") readValueType(r);
-    else readOptions(r);
+  const type = r.u32();
+  switch (builtIn) {
+    case "read":
+    case "write":
+      return { kind: `${end}.${builtIn}`, type, options: readOptions(r) };
+    case "cancel-read":
+    case "cancel-write":
+      return { kind: `${end}.${builtIn}`, type, async: readFlag(r) };
+    default:
+      return { kind: `${end}.${builtIn}`, type };
   }
-  return { kind: "built-in", name };
+}
+
+function readFlag(r: BinaryReader): boolean {
+  const flag = r.byte();
+  if (flag > 1) r.fail(`0x${flag.toString(16)} is no flag`);
+  return flag === 1;
 }
 
 /** Core types only describe imported modules, which are not supported: they are read past. */

@@ -464,8 +464,8 @@ function createPlanner() {
       case "context.set":
         add({ kind: step.kind, home: scope.home, slot: step.slot });
         return;
-      case "built-in":
-        add({ kind: "unsupported", name: step.name });
+      default:
+        add({ kind: "unsupported", name: step.kind });
     }
   }
 
