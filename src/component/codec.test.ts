@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { Carrier } from "./async/carry.ts";
+import { Store } from "./async/store.ts";
 import { CanonContext } from "./canon-context.ts";
 import { codecOf } from "./codec.ts";
 import { HandleTable } from "./handles.ts";
@@ -17,7 +19,9 @@ function context(encoding: "utf8" | "utf16" | "latin1+utf16" = "utf8"): CanonCon
     if (missing > 0) memory.grow(Math.ceil(missing / 65_536));
     return at;
   };
-  const cx = new CanonContext(0, new HandleTable(), memory, realloc, encoding);
+  const handles = new HandleTable();
+  const cx = new CanonContext(0, handles, new Carrier(new Store(false), handles), encoding);
+  cx.bind(memory, realloc);
   cx.refresh();
   return cx;
 }
