@@ -97,6 +97,11 @@ export interface InstantiateOptions {
    * synchronous calls, and a host function that returns a promise traps.
    */
   readonly suspend?: boolean;
+  /**
+   * What becomes of a call that waits for something that neither the guest nor a host function will
+   * bring about: it waits for another call to do so (the default), or traps.
+   */
+  readonly deadlock?: "wait" | "trap";
 }
 
 export interface CoreInstance extends Disposable {

@@ -30,12 +30,16 @@ export class ResourceHandle {
 
 /** A guest that leaks handles is stopped here rather than at the end of the host's memory. */
 const HANDLES_MAX = 1 << 20;
+const none: readonly ResourceHandle[] = [];
+
+export function giveBack(lent: readonly ResourceHandle[]): void {
+  for (const handle of lent) handle.lends--;
+}
 
 export class HandleTable {
   /** Set while the parameters of a call are lowered: the callee's task. */
   scope: BorrowScope | undefined;
-  /** Handles that the call whose parameters are being lifted borrows; whoever lifts empties it before. */
-  readonly lent: ResourceHandle[] = [];
+  #lent: ResourceHandle[] = [];
   #entries: unknown[] = [undefined];
   #free: number[] = [];
 
@@ -53,8 +57,17 @@ export class HandleTable {
   /** As `get`, for the call whose parameters are being lifted. */
   lend(index: number, type: ResourceType): unknown {
     const handle = this.#handle(index, type);
-    this.lent.push(handle);
+    handle.lends++;
+    this.#lent.push(handle);
     return handle.resource;
+  }
+
+  /** What was lent since it was asked last: to be given back when the call has ended. */
+  takeLent(): readonly ResourceHandle[] {
+    const lent = this.#lent;
+    if (lent.length === 0) return none;
+    this.#lent = [];
+    return lent;
   }
 
   /** Gives the resource away: the handle must own it. */

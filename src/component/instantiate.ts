@@ -14,6 +14,7 @@ import { type CoreFunction, coreSignatureOf, lowerGuest, lowerHost, lowerPlainHo
 import { type CoreSignature, liftShim, lowerShim } from "./async/shim.ts";
 import { Store } from "./async/store.ts";
 import { End } from "./async/stream.ts";
+import { type Callee, Task } from "./async/task.ts";
 import { CanonContext } from "./canon-context.ts";
 import type { CoreValue, Flat } from "./codec.ts";
 import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
@@ -26,13 +27,14 @@ export interface Linkage {
   readonly imports: ImportObject;
   /** When false, what would suspend the guest traps. */
   readonly suspend: boolean;
+  readonly deadlock: "wait" | "trap";
 }
 
-export function instantiate({ plan, modules, imports, suspend }: Linkage): CoreInstance {
+export function instantiate({ plan, modules, imports, suspend, deadlock }: Linkage): CoreInstance {
   const hosts = resolveHosts(plan, imports);
   const blocking = blockingOf(plan, hosts);
   const suspends = suspend && blocking.size > 0;
-  const store = new Store(suspends);
+  const store = new Store(suspends, deadlock === "trap");
   const homes: Home[] = [];
   plan.homes.forEach((container, index) => {
     homes.push(new Home(index, store, container === undefined ? undefined : homes[container]));
@@ -170,13 +172,19 @@ export function instantiate({ plan, modules, imports, suspend }: Linkage): CoreI
     });
   }
 
-  for (const { module, imports: wanted } of plan.instances) {
+  for (const { module, home, imports: wanted } of plan.instances) {
     const given: Record<string, Record<string, unknown>> = {};
     for (const { name, from } of wanted) {
       if (typeof from === "number") given[name] = instances[from]!.exports;
       else given[name] = Object.fromEntries([...from].map(([key, of]) => [key, item(of)]));
     }
-    bind(instances.push(new WebAssembly.Instance(modules[module]!, given)) - 1);
+    // A start function may call out, in a task of its own that cannot block.
+    store.current = new Task(startCallee(homes[home]!), noArguments, () => undefined).thread;
+    try {
+      bind(instances.push(new WebAssembly.Instance(modules[module]!, given)) - 1);
+    } finally {
+      store.current = undefined;
+    }
   }
 
   const exports: Record<string, Record<string, (...args: never[]) => unknown>> = {};
@@ -236,6 +244,12 @@ function blockingOf(plan: Linking, hosts: ReadonlyMap<HostFunctionPlan, HostFunc
 function mayBlock(trampoline: Trampoline): boolean {
   return trampoline.kind === "lower" && trampoline.func.kind === "lift" && trampoline.func.asyncType;
 }
+
+function startCallee(home: Home): Callee {
+  return { home, asyncType: false, asyncOption: false, needsExclusive: false, suspendable: false };
+}
+
+const noArguments = (): readonly unknown[] => [];
 
 function instanceOf(of: CoreItem | undefined): number {
   return of?.from === "instance" ? of.instance : -1;

@@ -21,7 +21,8 @@ export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promis
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
-    instantiate: (imports, { suspend = true } = {}) => instantiate({ plan, modules, imports, suspend }),
+    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) =>
+      instantiate({ plan, modules, imports, suspend, deadlock }),
   };
 }
 

@@ -113,6 +113,8 @@ export interface Plan extends Linking {
 export interface Linking {
   readonly instances: readonly {
     readonly module: number;
+    /** The component instance that it is of. */
+    readonly home: number;
     readonly imports: readonly { readonly name: string; readonly from: CoreNamespace }[];
   }[];
   readonly contexts: readonly ContextPlan[];
@@ -166,7 +168,7 @@ function fail(problem: string): never {
 
 function createPlanner() {
   const modules: Uint8Array[] = [];
-  const instances: { module: number; imports: { name: string; from: CoreNamespace }[] }[] = [];
+  const instances: { module: number; home: number; imports: { name: string; from: CoreNamespace }[] }[] = [];
   const contexts: ContextPlan[] = [];
   const contextIndices = new Map<string, number>();
   const trampolines: Trampoline[] = [];
@@ -227,7 +229,7 @@ function createPlanner() {
           name: arg.name,
           from: at<CoreNamespace>(scope, "core-instance", arg.instance),
         }));
-        instances.push({ module: at<number>(scope, "core-module", step.module), imports });
+        instances.push({ module: at<number>(scope, "core-module", step.module), home: scope.home, imports });
         spaces["core-instance"].push(instances.length - 1);
         return;
       }

@@ -126,7 +126,7 @@ function createScript(source: string, { messages = false, callMs = 5000 }: RunOp
   }
 
   function keep(name: string | undefined, component: Component): void {
-    current = component.instantiate(given);
+    current = component.instantiate(given, { deadlock: "trap" });
     opened.push(current);
     if (name === undefined) return;
     instances.set(name, current);

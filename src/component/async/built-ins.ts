@@ -38,7 +38,10 @@ export interface BuiltInParts {
   readonly memory: (item: Extract<BuiltIn, { kind: "waitable-set.wait" | "waitable-set.poll" }>["memory"]) => DataView;
 }
 
-/** The core signature of a built-in that may suspend its caller; `undefined` for one that never does. */
+/**
+ * The core signature of a built-in that may suspend its caller; `undefined` for one that never does. To
+ * cancel a copy takes no time here, whether it is asked for as one that may or not.
+ */
 export function blockingSignature(builtIn: BuiltIn): CoreSignature | undefined {
   const i32s = (count: number): CoreSignature => ({ params: new Array<Flat>(count).fill("i32"), result: "i32" });
   switch (builtIn.kind) {
@@ -54,11 +57,6 @@ export function blockingSignature(builtIn: BuiltIn): CoreSignature | undefined {
     case "future.read":
     case "future.write":
       return builtIn.async ? undefined : i32s(2);
-    case "stream.cancel-read":
-    case "stream.cancel-write":
-    case "future.cancel-read":
-    case "future.cancel-write":
-      return builtIn.async ? undefined : i32s(1);
     default:
       return undefined;
   }
@@ -167,13 +165,13 @@ export function builtIn(of: BuiltIn, parts: BuiltInParts): CoreFunction {
     case "future.write":
       return copy(of, WritableFutureEnd, parts);
     case "stream.cancel-read":
-      return cancelCopy(of, ReadableStreamEnd, parts);
+      return cancelCopy(of, ReadableStreamEnd, home);
     case "stream.cancel-write":
-      return cancelCopy(of, WritableStreamEnd, parts);
+      return cancelCopy(of, WritableStreamEnd, home);
     case "future.cancel-read":
-      return cancelCopy(of, ReadableFutureEnd, parts);
+      return cancelCopy(of, ReadableFutureEnd, home);
     case "future.cancel-write":
-      return cancelCopy(of, WritableFutureEnd, parts);
+      return cancelCopy(of, WritableFutureEnd, home);
     case "stream.drop-readable":
       return dropEnd(of.element, ReadableStreamEnd, home);
     case "stream.drop-writable":
@@ -339,11 +337,7 @@ function copy(
 
 type CancelCopy = Extract<BuiltIn, { kind: `${"stream" | "future"}.cancel-${"read" | "write"}` }>;
 
-function cancelCopy(
-  of: CancelCopy,
-  Of: abstract new (...args: never[]) => End,
-  { store, home }: BuiltInParts,
-): CoreFunction {
+function cancelCopy(of: CancelCopy, Of: abstract new (...args: never[]) => End, home: Home): CoreFunction {
   const { key } = chunkCodecOf(of.element);
   return (at) => {
     home.assertMayLeave();
@@ -351,10 +345,8 @@ function cancelCopy(
     if (end.shared.codec.key !== key) trap(`${of.kind} was called with an end of another type`);
     if (end.state !== "copying" || end.waiter !== undefined) trap(`${of.kind} was called where nothing is under way`);
     if (end.set !== undefined && !of.async) trap(`${of.kind} waits, and its end is in a waitable set`);
-    end.state = "cancelling";
-    if (!end.hasEvent) end.shared.cancel();
-    if (end.hasEvent) return end.takeEvent()[2];
-    return of.async ? BLOCKED : waitFor(end, store, () => end.takeEvent()[2]);
+    end.cancel();
+    return end.takeEvent()[2];
   };
 }
 

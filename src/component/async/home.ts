@@ -32,6 +32,17 @@ export class Home {
     return caller === undefined ? this.chain : this.chain.filter((home) => !caller.chain.includes(home));
   }
 
+  /**
+   * The same for a call that begins now: none of them may be in a call already. An instance and one
+   * that it contains do not call each other.
+   */
+  enterFrom(caller: Home): readonly Home[] {
+    const entered = this.entering(caller);
+    if (entered.some((home) => home.entered) || this.chain.includes(caller) || caller.chain.includes(this))
+      throw new WebAssembly.RuntimeError("the component calls into an instance that is in a call already");
+    return entered;
+  }
+
   assertMayLeave(): void {
     if (!this.mayLeave)
       throw new WebAssembly.RuntimeError("the component calls out while it allocates or cleans up for a call");

@@ -111,7 +111,7 @@ export class HostStreamReader extends HostEnd implements StreamReader {
   override [Symbol.dispose](): void {
     const reading = this.#reading;
     this.#reading = undefined;
-    if (reading !== undefined && this.store.trapped === undefined) this.shared?.cancel();
+    if (reading !== undefined && this.store.trapped === undefined) this.shared?.cancel("read");
     super[Symbol.dispose]();
     reading?.(copyResult.dropped);
   }
@@ -166,7 +166,7 @@ export class HostFutureReader extends HostEnd implements FutureReader {
   override [Symbol.dispose](): void {
     const giveUp = this.#giveUp;
     this.#giveUp = undefined;
-    if (giveUp !== undefined && this.store.trapped === undefined) this.shared?.cancel();
+    if (giveUp !== undefined && this.store.trapped === undefined) this.shared?.cancel("read");
     super[Symbol.dispose]();
     giveUp?.(new Error("Cannot read the future: it was given up"));
   }
@@ -197,9 +197,9 @@ export class HostSource implements Shared {
   }
 
   cancel(): void {
-    const waiting = this.#waiting!;
+    const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting.onDone(copyResult.cancelled);
+    waiting?.onDone(copyResult.cancelled);
   }
 
   drop(): void {

@@ -81,6 +81,7 @@ export class Lift implements Callee {
   readonly asyncType: boolean;
   readonly asyncOption: boolean;
   readonly needsExclusive: boolean;
+  readonly suspendable = true;
   readonly cx: CanonContext;
   readonly signature: Signature;
   readonly #store: Store;
@@ -118,6 +119,7 @@ export class Lift implements Callee {
     const settle = (settled: () => unknown): void => {
       outcome = settled;
       if (promised === undefined) return;
+      store.asked--;
       store.onTrap.delete(promised.reject);
       try {
         promised.resolve(settled());
@@ -150,7 +152,9 @@ export class Lift implements Callee {
     if (!this.asyncType && outcome !== undefined) return outcome();
     promised = Promise.withResolvers();
     store.onTrap.add(promised.reject);
+    store.asked++;
     if (outcome !== undefined) settle(outcome);
+    else store.checkProgress();
     return promised.promise;
   }
 

@@ -8,7 +8,7 @@
 import { type CanonContext, trap } from "../canon-context.ts";
 import type { CoreValue } from "../codec.ts";
 import type { AsyncCall } from "../contract.ts";
-import type { ResourceHandle } from "../handles.ts";
+import { giveBack, type ResourceHandle } from "../handles.ts";
 import { type Signature, thrownAsResult } from "../signature.ts";
 import type { Home } from "./home.ts";
 import type { Lift } from "./lift.ts";
@@ -64,11 +64,14 @@ export function lowerPlainHost(
   return (...values) => {
     home.assertMayLeave();
     const args = crossing.args(values);
+    const lent = home.handles.takeLent();
     let value: unknown;
     try {
       value = call(...(args as never[]));
     } catch (thrown) {
       return crossing.answer(failed(signature, thrown), values);
+    } finally {
+      giveBack(lent);
     }
     if (value instanceof Promise) trap("a host function waits that is not marked as one that may");
     return crossing.answer(succeeded(signature, value), values);
@@ -87,10 +90,13 @@ export function lowerHost(
   function callPlainly(values: readonly CoreValue[]): CoreValue | undefined {
     const { thread } = store;
     const args = crossing.args(values);
+    const lent = home.handles.takeLent();
     const hostCall = asyncType ? new HostCall() : undefined;
     const outcome = begin(args, hostCall);
-    if (!(outcome instanceof Promise)) return crossing.answer(outcome, values);
-    const lent = crossing.lend();
+    if (!(outcome instanceof Promise)) {
+      giveBack(lent);
+      return crossing.answer(outcome, values);
+    }
     const stack = store.suspend();
     let settled: { readonly value: unknown } | undefined;
     const goOn = () => resolveWith(stack, () => crossing.answer(settled!.value, values));
@@ -109,12 +115,15 @@ export function lowerHost(
   function callAsync(values: readonly CoreValue[]): number {
     const hostCall = asyncType ? new HostCall() : undefined;
     const args = crossing.args(values);
+    const lent = home.handles.takeLent();
     const outcome = begin(args, hostCall);
     if (!(outcome instanceof Promise)) {
+      giveBack(lent);
       crossing.answer(outcome, values);
       return subtaskState.returned;
     }
-    const subtask = new Subtask(store, crossing.lent());
+    const subtask = new Subtask(store);
+    subtask.lent = lent;
     subtask.state = subtaskState.started;
     subtask.index = home.handles.insert(subtask);
     subtask.onCancel = () => {
@@ -161,7 +170,7 @@ export function lowerHost(
       store.outside--;
       store.onTrap.delete(abort);
       if (store.trapped !== undefined) return;
-      for (const handle of lent) handle.lends--;
+      giveBack(lent);
       try {
         act();
       } catch (thrown) {
@@ -190,15 +199,14 @@ export function lowerGuest({ store, home, cx, async }: Caller, signature: Signat
     home.assertMayLeave();
     const lift = callee();
     const caller = store.thread;
-    const entered = lift.home.entering(home);
-    if (entered.some((one) => one.entered)) trap("the component calls into one that is in a call already");
-    const subtask = new Subtask(store, []);
+    const entered = lift.home.enterFrom(home);
+    const subtask = new Subtask(store);
     let flat: CoreValue | undefined = crossing.none;
     const task = new Task(
       lift,
       () => {
         const args = crossing.args(values);
-        subtask.lend(crossing.lent());
+        subtask.lent = home.handles.takeLent();
         subtask.progress(subtaskState.started);
         return args;
       },
@@ -273,26 +281,16 @@ function createCrossing(home: Home, cx: CanonContext, signature: Signature, asyn
   const paramsInMemory = async ? params.flat.length > ASYNC_FLAT_PARAMS_MAX : signature.paramsInMemory;
   const resultInMemory = async ? result !== undefined : signature.resultInMemory;
   const resultAt = paramsInMemory ? 1 : params.flat.length;
-  const { handles } = home;
 
   return {
     /** What the core function answers while nothing is known: of the right type, and never seen. */
     none: result !== undefined && !resultInMemory && result.flat[0] === "i64" ? 0n : 0,
     args(values: readonly CoreValue[]): readonly unknown[] {
-      handles.lent.length = 0;
       cx.refresh();
       if (!paramsInMemory) return params.lift(cx, values, 0) as unknown[];
       const pointer = (values[0] as number) >>> 0;
       cx.check(pointer, params.size, params.align);
       return params.load(cx, pointer) as unknown[];
-    },
-    /** The handles that the arguments borrow. */
-    lent: (): readonly ResourceHandle[] => handles.lent.slice(),
-    /** As `lent`, and they count as lent from here on. */
-    lend(): readonly ResourceHandle[] {
-      const lent = handles.lent.slice();
-      for (const handle of lent) handle.lends++;
-      return lent;
     },
     answer(value: unknown, values: readonly CoreValue[]): CoreValue | undefined {
       if (result === undefined) return undefined;

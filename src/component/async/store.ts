@@ -74,8 +74,16 @@ export class Store {
   #scheduled = false;
   #yields = 0;
 
-  /** `suspends`: whether stacks can be suspended (JSPI). */
-  constructor(suspends: boolean) {
+  /** Calls from outside that have not been answered. */
+  asked = 0;
+  readonly #trapsDeadlock: boolean;
+
+  /**
+   * `suspends`: whether stacks can be suspended (JSPI). `trapsDeadlock`: whether calls that wait for
+   * nothing that will come are a trap.
+   */
+  constructor(suspends: boolean, trapsDeadlock: boolean) {
+    this.#trapsDeadlock = trapsDeadlock;
     if (suspends) this.blocked = new WebAssembly.Global({ value: "i32", mutable: true }, 0);
   }
 
@@ -201,6 +209,7 @@ export class Store {
   /** Suspends the wasm stack that called the present trampoline, which must then return at once. */
   suspend(): Suspended {
     if (this.blocked === undefined) trap("the component waits, and it was instantiated without leave to be suspended");
+    if (this.current?.task.callee.suspendable === false) trap("a start function waits: only a call can");
     const { promise, resolve, reject } = Promise.withResolvers<number | bigint | undefined>();
     this.blocked.value = 1;
     this.#pending = promise;
@@ -254,6 +263,14 @@ export class Store {
     }
     while (this.running === undefined && this.#entries.length > 0) this.#entries.shift()!();
     this.schedule();
+    this.checkProgress();
+  }
+
+  /** To be called where nothing may be left that could let a waiting call go on. */
+  checkProgress(): void {
+    if (!this.#trapsDeadlock || this.#scheduled || this.running !== undefined) return;
+    if (this.asked > 0 && this.outside === 0)
+      this.trap(new WebAssembly.RuntimeError("every task of the component waits for another: a deadlock"));
   }
 
   /** Of a chain of threads that wait for one another, the one that runs. */

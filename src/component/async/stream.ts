@@ -44,8 +44,8 @@ type OnDone = (result: CopyResult) => void;
 export interface Shared {
   readonly codec: ChunkCodec;
   copy(direction: "read" | "write", buffer: Buffer, onCopy: OnCopy, onDone: OnDone): void;
-  /** Gives up the copy that waits. */
-  cancel(): void;
+  /** Gives up the copy of that direction, as far as it is not complete. */
+  cancel(direction: "read" | "write"): void;
   /** One end has gone. */
   drop(): void;
 }
@@ -99,8 +99,10 @@ export class Rendezvous implements Shared {
     }
   }
 
-  cancel(): void {
-    this.#settle(copyResult.cancelled);
+  cancel(direction: "read" | "write"): void {
+    const pending = this.#pending;
+    if (pending?.direction === direction && (pending.buffer.remain > 0 || pending.buffer.empty))
+      this.#settle(copyResult.cancelled);
   }
 
   drop(): void {
@@ -195,6 +197,12 @@ export abstract class End extends Waitable {
         }),
       (result) => this.setEvent(() => this.#ended(index, result, buffer)),
     );
+  }
+
+  /** Gives up the copy that is under way; afterwards there is an event. */
+  cancel(): void {
+    this.state = "cancelling";
+    this.shared.cancel(this.direction);
   }
 
   drop(): void {

@@ -9,9 +9,9 @@
  * Follows "Tasks" and "Subtask State" of the Component Model's CanonicalABI.md.
  */
 import { trap } from "../canon-context.ts";
-import type { BorrowScope, ResourceHandle } from "../handles.ts";
+import { type BorrowScope, giveBack, type ResourceHandle } from "../handles.ts";
 import type { Home } from "./home.ts";
-import { type Store, Thread } from "./store.ts";
+import { Thread } from "./store.ts";
 import { type Event, eventCode, Waitable } from "./waitable.ts";
 
 /** What a task answers that was cancelled before it returned. */
@@ -25,6 +25,8 @@ export interface Callee {
   readonly asyncOption: boolean;
   /** Its tasks may not interleave in core code. */
   readonly needsExclusive: boolean;
+  /** Its core code may be suspended: not so while a core module is being instantiated. */
+  readonly suspendable: boolean;
 }
 
 export class Task implements BorrowScope {
@@ -121,26 +123,15 @@ export class Subtask extends Waitable {
   cancellationRequested = false;
   /** Asks the callee to end. Answers the thread of another component that has to run for that. */
   onCancel: ((from: Home) => Thread | undefined) | undefined;
-  #lent: readonly ResourceHandle[] | undefined;
-
-  constructor(store: Store, lent: readonly ResourceHandle[]) {
-    super(store);
-    this.#lent = [];
-    this.lend(lent);
-  }
-
-  /** What the arguments borrow stays lent until the caller has learned how the call ended. */
-  lend(handles: readonly ResourceHandle[]): void {
-    this.#lent = handles;
-    for (const handle of handles) handle.lends++;
-  }
+  /** Stays lent until the caller has learned how the call ended. */
+  lent: readonly ResourceHandle[] | undefined = [];
 
   get resolved(): boolean {
     return this.state >= subtaskState.returned;
   }
 
   get delivered(): boolean {
-    return this.#lent === undefined;
+    return this.lent === undefined;
   }
 
   progress(state: number): void {
@@ -150,8 +141,8 @@ export class Subtask extends Waitable {
 
   /** The caller learns how it ended: what it lent comes back. */
   deliver(): void {
-    for (const handle of this.#lent!) handle.lends--;
-    this.#lent = undefined;
+    giveBack(this.lent!);
+    this.lent = undefined;
   }
 
   event(): Event {
