@@ -46,5 +46,6 @@ async function compile(module: Uint8Array, { memoryBytes }: LoadOptions): Promis
 function worldOf(plan: Linking): World | undefined {
   if (plan.exports.get("cytoplane:service/handler")?.has("start")) return "service";
   if (plan.exports.get("wasi:http/incoming-handler")?.has("handle")) return "http";
+  if (plan.exports.get("wasi:http/handler")?.has("handle")) return "handler";
   return undefined;
 }
