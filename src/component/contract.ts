@@ -121,8 +121,8 @@ export interface InstantiateOptions {
 
 export interface CoreInstance extends Disposable {
   /**
-   * By versionless interface, then by lowerCamelCase function; `$root` holds what the world itself
-   * exports. Each returns a promise when the instance has an import that may suspend.
+   * By interface, then by lowerCamelCase function; `$root` holds what the world itself exports. An
+   * interface goes by its name, and by its name with `major.minor` (`wasi:cli/run@0.3`). Each returns a promise when the instance has an import that may suspend.
    */
   readonly exports: Record<string, Record<string, (...args: never[]) => unknown>>;
   /** Bytes of linear memory now held. */

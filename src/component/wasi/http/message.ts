@@ -112,7 +112,7 @@ export function isScheme(scheme: Scheme): boolean {
 }
 
 export function isPathWithQuery(text: string): boolean {
-  return /^[\x21\x22\x24-\x7e\x80-\u{10ffff}]*$/u.test(text);
+  return /^[\x21\x22\x24-;=?-_a-\x7e\x80-\u{10ffff}]*$/u.test(text);
 }
 
 export function isStatus(status: number): boolean {

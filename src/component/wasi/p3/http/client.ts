@@ -87,6 +87,7 @@ class Exchange {
       );
       this.#timer?.[Symbol.dispose]();
       this.#call.removeEventListener("abort", this.#gone);
+      if (request.contents instanceof MadeContents) request.contents.answered();
       return Response.received(reply.status, reply.headers, new ReceivedContents(this.#watched(reply.body)));
     } catch (thrown) {
       this.#release();

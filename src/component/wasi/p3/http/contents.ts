@@ -43,6 +43,10 @@ export class MadeContents implements Contents {
   readonly #stream: StreamReader<Uint8Array> | undefined;
   readonly #trailers: FutureReader<Trailers>;
   readonly #settle: (outcome: Outcome | Promise<Outcome>) => void;
+  /** All of it was read. */
+  #ended = false;
+  /** The other side has answered; of a response nothing tells but its last byte. */
+  #answered: boolean;
 
   constructor(
     subject: "request" | "response",
@@ -55,6 +59,7 @@ export class MadeContents implements Contents {
     this.#subject = subject;
     this.#stream = stream;
     this.#trailers = trailers;
+    this.#answered = subject === "response";
   }
 
   consume(handled: FutureReader<Outcome>): Consumed {
@@ -69,8 +74,18 @@ export class MadeContents implements Contents {
       trailers: this.#trailers,
       declared,
       mayBeEmpty,
-      ended: (failure) => this.#settle(failure === undefined ? ok : { tag: "err", val: toErrorCode(failure) }),
+      ended: (failure) => {
+        if (failure !== undefined) this.fail(toErrorCode(failure));
+        this.#ended = true;
+        this.#confirm();
+      },
     });
+  }
+
+  /** Of a request: it has arrived. */
+  answered(): void {
+    this.#answered = true;
+    this.#confirm();
   }
 
   discard(): void {
@@ -82,6 +97,10 @@ export class MadeContents implements Contents {
   /** It was not transmitted, and why. */
   fail(error: ErrorCode): void {
     this.#settle({ tag: "err", val: error });
+  }
+
+  #confirm(): void {
+    if (this.#ended && this.#answered) this.#settle(ok);
   }
 }
 
