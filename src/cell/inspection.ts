@@ -44,6 +44,7 @@ const sources: readonly (readonly [prefix: string, key: string | undefined])[] =
   ["wasi:random/", undefined],
   ["wasi:logging/", undefined],
   ["wasi:sockets/", undefined],
+  ["wasi_snapshot_preview1", "directories: { /data: ./data }, environment: { <NAME>: <value> }"],
   ["cytoplane:service/keyvalue", "bindings: { <name>: { keyvalue: sqlite } }"],
   ["cytoplane:service/config", "config: { <name>: <value> }"],
   ["cytoplane:service/secrets", "secrets: [<NAME>]"],

@@ -65,6 +65,7 @@ function describe({ digest, size, world, imports, exports }: Inspection, { outpu
     service: "a service of Cytoplane's own world",
     http: "a wasi:http service",
     handler: "a wasi:http 0.3 service",
+    command: "a command: run once by cyto run, or served as CGI",
   };
   const lines = [
     `${bold("is")}       ${world === undefined ? yellow("no service: it exports nothing that takes requests") : worlds[world]}`,

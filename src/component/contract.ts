@@ -88,9 +88,9 @@ export interface TaskOptions {
 
 /**
  * Which of the known shapes a component has. `service` is the lean world, `http` is wasi:http 0.2,
- * `handler` is wasi:http 0.3.
+ * `handler` is wasi:http 0.3, `command` runs once to its end: `wasi:cli/run`, or `_start` of WASI 0.1.
  */
-export type World = "service" | "http" | "handler";
+export type World = "service" | "http" | "handler" | "command";
 
 export interface Component {
   /** `sha256:…` of the bytes. */
@@ -174,6 +174,32 @@ export interface Grants {
   readonly directories: readonly { readonly guest: string; readonly host: string; readonly readOnly: boolean }[];
   readonly environment: readonly (readonly [string, string])[];
   readonly args: readonly string[];
+  /** Of a service there are none: its input is empty, and its output is its log. */
+  readonly stdio?: StandardStreams;
+}
+
+/** The standard streams of a command. In place of one that is absent is what a service has. */
+export interface StandardStreams {
+  readonly stdin?: StandardInput;
+  readonly stdout?: StandardOutput;
+  readonly stderr?: StandardOutput;
+}
+
+export interface StandardInput {
+  /** The next bytes, `undefined` at the end; asked again only after it has answered. */
+  pull(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  /** No more will be asked for. */
+  cancel(): void;
+  readonly terminal: boolean;
+}
+
+export interface StandardOutput {
+  /**
+   * Takes all of `bytes`. Where the reader is behind it answers a promise, which settles when there is
+   * room for more and rejects when nobody reads any longer.
+   */
+  write(bytes: Uint8Array): undefined | Promise<undefined>;
+  readonly terminal: boolean;
 }
 
 export interface OutgoingRequest {

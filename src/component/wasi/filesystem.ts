@@ -16,7 +16,7 @@ export function filesystem(grants: Grants, state: HostState) {
   };
 }
 
-/** All that the manifest grants, opened, with the path that it gives each. */
+/** The granted directories, opened, with the paths that the guest knows them by. */
 export function openDirectories(grants: Grants, state: HostState): [Descriptor, string][] {
   assertLive(state);
   return grants.directories.map((directory) => [open(directory, grants, state), directory.guest]);
