@@ -9,6 +9,8 @@ import { createSymboliser } from "../build/index.ts";
 import { type Component, digestOf, type Grants, type Instance, load } from "../component/index.ts";
 import { wasiImports } from "../component/wasi/standard.ts";
 import { createHostState } from "../component/wasi/state.ts";
+import { openCgiInstance } from "../component/world/cgi.ts";
+import { openHandlerInstance } from "../component/world/handler.ts";
 import { openHttpInstance } from "../component/world/http.ts";
 import { openServiceInstance } from "../component/world/service.ts";
 import type { Deployment } from "../host/index.ts";
@@ -71,7 +73,7 @@ export async function deploy(
         digest,
         instantiate: async () => open(opened.grants),
         instances: bounds.instances,
-        concurrency: component.world === "http" ? 1 : bounds.concurrency,
+        concurrency: component.world === "service" || component.world === "handler" ? bounds.concurrency : 1,
         queue: bounds.queue,
       },
       symbolise,
@@ -93,9 +95,16 @@ function openerOf(component: Component, concurrency: number): (grants: Grants) =
         const state = createHostState(grants);
         return openHttpInstance(component.instantiate(wasiImports(grants, state)), state);
       };
+    case "handler":
+      return (grants) => {
+        const state = createHostState(grants);
+        return openHandlerInstance(component.instantiate(wasiImports(grants, state)), state, concurrency);
+      };
+    case "command":
+      return (grants) => openCgiInstance(component, grants);
     case undefined:
       throw new CytoError("invalid-component", "it exports nothing that takes requests", {
-        hint: `It must export wasi:http/incoming-handler (0.2) or cytoplane:service/handler; it exports ${component.exports.join(", ") || "nothing"}.`,
+        hint: `It must export wasi:http/handler (0.3), wasi:http/incoming-handler (0.2) or cytoplane:service/handler, or be a command that answers as CGI; it exports ${component.exports.join(", ") || "nothing"}.`,
       });
   }
 }
@@ -109,7 +118,7 @@ function checkImports({ imports, world }: Component, declaration: ServiceDeclara
     const { state, key } = needOf(name);
     if (state === "missing") refuse(name, "No binding of this platform provides it: build the component without it.");
     // The lean world always imports all of itself: its guests learn of a missing binding when they use it.
-    if (world === "http" && !isBound(name, declaration)) {
+    if (world !== "service" && !isBound(name, declaration)) {
       refuse(name, `Declare it in cyto.yaml, under services.${declaration.name}: ${key}`);
     }
   }

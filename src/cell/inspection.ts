@@ -31,6 +31,7 @@ export async function inspectComponent(bytes: Uint8Array): Promise<Inspection> {
 /** By interface, without version; the first that begins the name decides. */
 const sources: readonly (readonly [prefix: string, key: string | undefined])[] = [
   ["wasi:http/outgoing-handler", "egress: [<host>]"],
+  ["wasi:http/client", "egress: [<host>]"],
   ["wasi:http/types", undefined],
   ["wasi:keyvalue/", "bindings: { <name>: { keyvalue: sqlite } }"],
   ["wasi:config/", "config: { <name>: <value> }"],
@@ -43,6 +44,7 @@ const sources: readonly (readonly [prefix: string, key: string | undefined])[] =
   ["wasi:random/", undefined],
   ["wasi:logging/", undefined],
   ["wasi:sockets/", undefined],
+  ["wasi_snapshot_preview1", "directories: { /data: ./data }, environment: { <NAME>: <value> }"],
   ["cytoplane:service/keyvalue", "bindings: { <name>: { keyvalue: sqlite } }"],
   ["cytoplane:service/config", "config: { <name>: <value> }"],
   ["cytoplane:service/secrets", "secrets: [<NAME>]"],

@@ -30,8 +30,20 @@ export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
+/** A program that was run has ended, and said how it went: its code is ours. */
+export class Ended extends Error {
+  override readonly name = "Ended";
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`The program ended with ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
 /** Says what was thrown, and answers the exit code. */
 export function reportFailure(thrown: unknown, output: Output): number {
+  if (thrown instanceof Ended) return thrown.exitCode;
   if (thrown instanceof SilentFailure) return exitCodes.failed;
   if (thrown instanceof Interrupted) return exitCodes.interrupted;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -61,7 +61,12 @@ export function readComponent(path: string, place: string): Uint8Array {
 
 function describe({ digest, size, world, imports, exports }: Inspection, { output }: Context): string {
   const { bold, dim, green, red, yellow } = output.paint;
-  const worlds = { service: "a service of Cytoplane's own world", http: "a wasi:http service" };
+  const worlds = {
+    service: "a service of Cytoplane's own world",
+    http: "a wasi:http service",
+    handler: "a wasi:http 0.3 service",
+    command: "a command: run once by cyto run, or served as CGI",
+  };
   const lines = [
     `${bold("is")}       ${world === undefined ? yellow("no service: it exports nothing that takes requests") : worlds[world]}`,
     `${bold("digest")}   ${digest}`,

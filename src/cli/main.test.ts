@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { createProgram } from "./main.ts";
 import { run } from "./terminal-fixture.ts";
 
-const names = ["new", "dev", "check", "build", "up", "serve", "call", "logs", "secret", "inspect"];
+const names = ["new", "dev", "check", "build", "up", "serve", "run", "call", "logs", "secret", "inspect"];
 
 describe("cyto", () => {
   test("alone prints help and ends with 0", async () => {

@@ -16,14 +16,16 @@ import { addInspect } from "./inspect.ts";
 import { addLogs } from "./logs.ts";
 import { addNew } from "./new.ts";
 import { createOutput } from "./output.ts";
+import { addRun, withProgramArguments } from "./run.ts";
 import { addSecret } from "./secret.ts";
 import { addServe } from "./serve.ts";
 import { addUp } from "./up.ts";
 
 /** In the order in which a newcomer meets them. */
-const commands = [addNew, addDev, addCheck, addBuild, addUp, addServe, addCall, addLogs, addSecret, addInspect];
+const commands = [addNew, addDev, addCheck, addBuild, addUp, addServe, addRun, addCall, addLogs, addSecret, addInspect];
 
-export async function main(args: readonly string[], frame: Frame = processFrame()): Promise<number> {
+export async function main(given: readonly string[], frame: Frame = processFrame()): Promise<number> {
+  const args = withProgramArguments(given);
   try {
     const program = createProgram(frame);
     if (args.length === 0) program.outputHelp();

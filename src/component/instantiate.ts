@@ -19,7 +19,7 @@ import { CanonContext } from "./canon-context.ts";
 import type { CoreValue, Flat } from "./codec.ts";
 import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
 import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
-import { camelCase, GuestResource, pascalCase, type ResourceType } from "./types.ts";
+import { camelCase, GuestResource, pascalCase, type ResourceType, withoutVersion } from "./types.ts";
 
 export interface Linkage {
   readonly plan: Linking;
@@ -303,7 +303,7 @@ function resolveHosts(plan: Linking, imports: ImportObject): ReadonlyMap<HostFun
     const { func } = trampoline;
     const host = hostFunction(func, imports);
     if (host) hosts.set(func, host);
-    else missing.push(func.interface === "$root" ? func.name : `${func.interface}#${func.name}`);
+    else missing.push(func.interface === "$root" ? func.name : `${withoutVersion(func.interface)}#${func.name}`);
   }
   if (missing.length > 0) {
     throw new CytoError("unbound-import", `Cannot instantiate the component: nothing provides ${missing.join(", ")}`);
@@ -311,7 +311,7 @@ function resolveHosts(plan: Linking, imports: ImportObject): ReadonlyMap<HostFun
   return hosts;
 }
 function hostFunction(func: HostFunctionPlan, imports: ImportObject): HostFunction | undefined {
-  const target = imports[func.interface];
+  const target = imports[func.interface] ?? imports[withoutVersion(func.interface)];
   if (!target) return undefined;
   const special = /^\[(method|static|constructor)\](.+)$/.exec(func.name);
   if (!special) return target[camelCase(func.name)] as HostFunction | undefined;

@@ -1,23 +1,31 @@
-/** Component bytes to something that can be instantiated: decoded, linked and compiled once. */
+/**
+ * Component bytes to something that can be instantiated: decoded, linked and compiled once. Core modules
+ * of WASI 0.1 are taken as well.
+ */
 import { createHash } from "node:crypto";
 import { CytoError } from "../kernel/index.ts";
+import { adapt, describesWorld } from "./adapt.ts";
+import { sniff } from "./binary.ts";
 import type { Component, LoadOptions, World } from "./contract.ts";
 import { boundMemory } from "./core-module.ts";
 import { decode } from "./decode.ts";
 import { instantiate } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
+import { programOf } from "./program.ts";
 
 /**
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
  * does not have.
  */
 export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promise<Component> {
+  const core = sniff(bytes) === "core-module";
+  const known = { digest: digestOf(bytes), size: bytes.length };
+  if (core && !describesWorld(bytes)) return programOf({ module: await compile(bytes, options), ...known });
   // What lives on holds no byte of the file: V8 keeps what it compiled.
-  const { modules: binaries, ...plan } = planOf(decode(bytes));
+  const { modules: binaries, ...plan } = planOf(decode(core ? await adapt(bytes) : bytes));
   const modules = await Promise.all(binaries.map((module) => compile(module, options)));
   return {
-    digest: digestOf(bytes),
-    size: bytes.length,
+    ...known,
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
@@ -47,5 +55,7 @@ async function compile(module: Uint8Array, { memoryBytes }: LoadOptions): Promis
 function worldOf(plan: Linking): World | undefined {
   if (plan.exports.get("cytoplane:service/handler")?.has("start")) return "service";
   if (plan.exports.get("wasi:http/incoming-handler")?.has("handle")) return "http";
+  if (plan.exports.get("wasi:http/handler")?.has("handle")) return "handler";
+  if (plan.exports.get("wasi:cli/run")?.has("run")) return "command";
   return undefined;
 }

@@ -20,7 +20,7 @@ import type {
   ValueTypeRef,
 } from "./decode.ts";
 import { type Signature, signatureOf } from "./signature.ts";
-import { type ResolvedFunction, type ResourceType, type ValueType, withoutVersion } from "./types.ts";
+import { type ResolvedFunction, type ResourceType, type ValueType, withMinorVersion, withoutVersion } from "./types.ts";
 
 /** Something that a core module can import or export. */
 export type CoreItem =
@@ -41,7 +41,7 @@ export interface HostFunctionPlan {
   readonly kind: "host";
   /** Its type is `async`: it may take its time. */
   readonly async: boolean;
-  /** Without version; `$root` for functions that the world imports directly. */
+  /** With `major.minor`, if it has a version; `$root` for functions that the world imports directly. */
   readonly interface: string;
   readonly name: string;
   readonly signature: Signature;
@@ -126,7 +126,7 @@ export interface Linking {
   /** Names with versions, as the binary has them. */
   readonly importNames: readonly string[];
   readonly exportNames: readonly string[];
-  /** By interface without version, then by function. */
+  /** By interface, with `major.minor` and without version, then by function. */
   readonly exports: ReadonlyMap<string, ReadonlyMap<string, LiftPlan>>;
 }
 
@@ -329,7 +329,7 @@ function createPlanner() {
       case "instance": {
         const type = at<TypeEntry>(scope, "type", extern.type);
         if (type.kind !== "instance") fail(`the type of import ${name} is no instance type`);
-        return { sort: "instance", value: hostInstance(withoutVersion(name), type.declarations, type.scope) };
+        return { sort: "instance", value: hostInstance(withMinorVersion(name), type.declarations, type.scope) };
       }
       default:
         return fail(`it imports the ${extern.sort} ${name}, which a host cannot give`);
@@ -574,9 +574,11 @@ function createPlanner() {
     };
     for (const [name, item] of exported) {
       if (item.sort === "instance") {
-        for (const [inner, innerItem] of item.value) put(withoutVersion(name), inner, innerItem);
+        for (const [inner, innerItem] of item.value) put(withMinorVersion(name), inner, innerItem);
       } else put("$root", name, item);
     }
+    // Of several versions, the newest goes by the bare name.
+    for (const [name, functions] of [...exports].sort(byMinorVersion)) exports.set(withoutVersion(name), functions);
     return {
       modules,
       instances,
@@ -592,6 +594,10 @@ function createPlanner() {
   }
 
   return { component, finish };
+}
+
+function byMinorVersion([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a.localeCompare(b, "en", { numeric: true });
 }
 
 const sorts: readonly Sort[] = [

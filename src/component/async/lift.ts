@@ -11,10 +11,11 @@
 import { CytoError } from "../../kernel/index.ts";
 import { type CanonContext, trap } from "../canon-context.ts";
 import type { CoreValue } from "../codec.ts";
+import type { TaskOptions } from "../contract.ts";
 import { ComponentError, type Signature } from "../signature.ts";
 import type { Home } from "./home.ts";
 import type { Store, Thread } from "./store.ts";
-import { type Callee, Task } from "./task.ts";
+import { type Callee, cancelled, Task } from "./task.ts";
 import { cancelledEvent, type Event, noEvent, WaitableSet } from "./waitable.ts";
 
 /** Enters core code; `then` gets its answer once it has ended, maybe before this returns. */
@@ -109,11 +110,14 @@ export class Lift implements Callee {
 
   /**
    * A call from outside of the store. Answers a promise where the function's type is `async` or the
-   * call takes time.
+   * call takes time. Where it is `async`, options may follow the arguments.
    */
-  call(args: readonly unknown[]): unknown {
+  call(given: readonly unknown[]): unknown {
     const store = this.#store;
     store.assertLive();
+    const { paramCount } = this.signature;
+    const args = given.slice(0, paramCount);
+    const options = this.asyncType ? ((given[paramCount] as TaskOptions | undefined) ?? {}) : {};
     let outcome: (() => unknown) | undefined;
     let promised: PromiseWithResolvers<unknown> | undefined;
     const settle = (settled: () => unknown): void => {
@@ -130,12 +134,17 @@ export class Lift implements Callee {
     const task = new Task(
       this,
       () => args,
-      (value) => settle(() => unwrap(this.signature, value)),
+      (value) =>
+        settle(() => {
+          if (value === cancelled) throw options.signal!.reason;
+          return unwrap(this.signature, value);
+        }),
       (error) =>
         settle(() => {
           throw error;
         }),
     );
+    follow(store, task, options);
     const begin = (): void => {
       const { chain } = this.home;
       if (chain.some((home) => home.entered))
@@ -271,6 +280,29 @@ export class Lift implements Callee {
     if (this.needsExclusive) this.home.release();
     this.#store.end(task.thread);
   }
+}
+
+/** Lets the caller's options reach the task, for as long as it lives. */
+function follow(store: Store, task: Task, { signal, cause, ended }: TaskOptions): void {
+  task.cause = cause;
+  if (signal === undefined && ended === undefined) return;
+  const cancel = (): void => {
+    if (store.current !== undefined) queueMicrotask(cancel);
+    else if (!store.free) store.enterLater(cancel);
+    else if (store.trapped === undefined) {
+      const woken = task.requestCancellation(undefined);
+      if (woken !== undefined) store.resume(woken, true);
+    }
+  };
+  const end = (trapped: Error | undefined): void => {
+    store.onTrap.delete(end);
+    signal?.removeEventListener("abort", cancel);
+    ended?.(trapped);
+  };
+  task.ended = () => end(undefined);
+  store.onTrap.add(end);
+  signal?.addEventListener("abort", cancel, { once: true });
+  if (signal?.aborted) queueMicrotask(cancel);
 }
 
 /** What an exported function answers to JavaScript: the error of a whole result is thrown. */

@@ -39,8 +39,13 @@ export function coreSignatureOf(signature: Signature, async: boolean): CoreSigna
 
 /** What an `async func` of the host is given after its arguments. */
 class HostCall implements AsyncCall {
+  readonly cause: unknown;
   #abort: AbortController | undefined;
   #aborted = false;
+
+  constructor(cause: unknown) {
+    this.cause = cause;
+  }
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
@@ -73,7 +78,7 @@ export function lowerPlainHost(
     } finally {
       giveBack(lent);
     }
-    if (value instanceof Promise) trap("a host function waits that is not marked as one that may");
+    if (value instanceof Promise && !signature.future) trap("a host function waits that is not marked as one that may");
     return crossing.answer(succeeded(signature, value), values);
   };
 }
@@ -91,9 +96,9 @@ export function lowerHost(
     const { thread } = store;
     const args = crossing.args(values);
     const lent = home.handles.takeLent();
-    const hostCall = asyncType ? new HostCall() : undefined;
+    const hostCall = asyncType ? new HostCall(store.thread.task.cause) : undefined;
     const outcome = begin(args, hostCall);
-    if (!(outcome instanceof Promise)) {
+    if (!waits(outcome)) {
       giveBack(lent);
       return crossing.answer(outcome, values);
     }
@@ -113,11 +118,11 @@ export function lowerHost(
   }
 
   function callAsync(values: readonly CoreValue[]): number {
-    const hostCall = asyncType ? new HostCall() : undefined;
+    const hostCall = asyncType ? new HostCall(store.thread.task.cause) : undefined;
     const args = crossing.args(values);
     const lent = home.handles.takeLent();
     const outcome = begin(args, hostCall);
-    if (!(outcome instanceof Promise)) {
+    if (!waits(outcome)) {
       giveBack(lent);
       crossing.answer(outcome, values);
       return subtaskState.returned;
@@ -139,13 +144,16 @@ export function lowerHost(
     return subtask.state | (subtask.index << 4);
   }
 
+  const waits = (outcome: unknown): outcome is Promise<unknown> =>
+    outcome instanceof Promise && (asyncType || !signature.future);
+
   /** The value of the function's result type, or a promise of it. */
   function begin(args: readonly unknown[], hostCall: HostCall | undefined): unknown {
     const { current } = store;
     store.current = store.thread;
     try {
       const value = call(...((hostCall === undefined ? args : [...args, hostCall]) as never[]));
-      if (!(value instanceof Promise)) return succeeded(signature, value);
+      if (!waits(value)) return succeeded(signature, value);
       return value.then(
         (one) => succeeded(signature, one),
         (thrown) => failed(signature, thrown),
@@ -219,6 +227,7 @@ export function lowerGuest({ store, home, cx, async }: Caller, signature: Signat
         if (caller.state === "waiting") store.check(caller);
       },
     );
+    task.cause = caller.task.cause;
     subtask.onCancel = (from) => task.requestCancellation(from);
     lift.start(task, entered);
 

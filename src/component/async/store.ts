@@ -204,6 +204,7 @@ export class Store {
   end(thread: Thread): void {
     thread.state = "done";
     this.leave(thread);
+    thread.task.ended?.();
   }
 
   /** Suspends the wasm stack that called the present trampoline, which must then return at once. */

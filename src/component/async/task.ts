@@ -38,6 +38,10 @@ export class Task implements BorrowScope {
   readonly start: () => readonly unknown[];
   /** Takes an error of the caller's, where the caller is JavaScript: the callee is not to blame. */
   readonly refuse: ((error: TypeError) => void) | undefined;
+  /** What the call from outside is for that it is part of. */
+  cause: unknown;
+  /** Told when its thread has ended. */
+  ended: (() => void) | undefined;
   readonly #resolve: (result: unknown) => void;
 
   /** `start` gives the arguments when the callee takes them; `resolve` gets the result, or `cancelled`. */

@@ -5,6 +5,7 @@ import type { Grants } from "../contract.ts";
 import { cli } from "./cli.ts";
 import { random } from "./random.ts";
 import { createHostState } from "./state.ts";
+import { standardIo } from "./stdio.ts";
 
 function hosts() {
   const lines: string[] = [];
@@ -13,7 +14,7 @@ function hosts() {
     log: (level: string, context: string, line: string) => lines.push(`${level} ${context} ${line}`),
   };
   const state = createHostState(grants as unknown as Grants);
-  return { lines, state, ...cli(state.grants, state) };
+  return { lines, state, ...cli(state.grants, standardIo(state.grants, state)) };
 }
 
 describe("wasi:cli", () => {

@@ -1,25 +1,14 @@
-/**
- * wasi:cli: arguments, environment, exit, and the three standard streams.
- *
- * Standard input is empty. What is written to standard output and error becomes lines of the
- * service's log, `info` and `error`, empty ones left out; a line left open is logged when the call ends.
- */
-import { CytoError } from "../../kernel/index.ts";
-import type { Grants, LogLevel } from "../contract.ts";
-import { type ByteSink, chunkBytes, InputStream, OutputStream } from "./io.ts";
-import type { HostState } from "./state.ts";
+/** wasi:cli: arguments, environment, exit, and the three standard streams. */
+import type { Grants } from "../contract.ts";
+import { Exit } from "./exit.ts";
+import type { StandardIo } from "./stdio.ts";
 
 class TerminalInput {}
 class TerminalOutput {}
 
-export function cli(grants: Grants, state: HostState) {
-  const out = lines("info", "stdout", grants, state);
-  const error = lines("error", "stderr", grants, state);
-  const exit = (how: string): never => {
-    throw new CytoError(
-      "instance-trapped",
-      `Cannot go on with service ${grants.service}: the guest called exit(${how})`,
-    );
+export function cli(grants: Grants, { stdin, stdout, stderr, terminals }: StandardIo) {
+  const exit = (status: number): never => {
+    throw new Exit(grants.service, status);
   };
   return {
     "wasi:cli/environment": {
@@ -28,46 +17,16 @@ export function cli(grants: Grants, state: HostState) {
       initialCwd: () => undefined,
     },
     "wasi:cli/exit": {
-      exit: (status: { readonly tag: "ok" | "err" }) => exit(status.tag === "ok" ? "0" : "1"),
-      exitWithCode: (code: number) => exit(String(code)),
+      exit: (status: { readonly tag: "ok" | "err" }) => exit(status.tag === "ok" ? 0 : 1),
+      exitWithCode: (code: number) => exit(code),
     },
-    "wasi:cli/stdin": { getStdin: () => new InputStream(undefined) },
-    "wasi:cli/stdout": { getStdout: () => new OutputStream(out) },
-    "wasi:cli/stderr": { getStderr: () => new OutputStream(error) },
+    "wasi:cli/stdin": { getStdin: () => stdin },
+    "wasi:cli/stdout": { getStdout: () => stdout },
+    "wasi:cli/stderr": { getStderr: () => stderr },
     "wasi:cli/terminal-input": { TerminalInput },
     "wasi:cli/terminal-output": { TerminalOutput },
-    "wasi:cli/terminal-stdin": { getTerminalStdin: () => undefined },
-    "wasi:cli/terminal-stdout": { getTerminalStdout: () => undefined },
-    "wasi:cli/terminal-stderr": { getTerminalStderr: () => undefined },
-  };
-}
-
-/** A line longer than this is cut in several. */
-const lineLength = 16_384;
-
-function lines(level: LogLevel, context: string, grants: Grants, state: HostState): ByteSink {
-  const decoder = new TextDecoder();
-  let rest = "";
-  state.afterCall.push(() => {
-    if (rest !== "") grants.log(level, context, rest, state.call);
-    rest = "";
-  });
-  return {
-    room: () => chunkBytes,
-    write(bytes) {
-      rest += decoder.decode(bytes, { stream: true });
-      let start = 0;
-      for (
-        let end = rest.indexOf("\n");
-        end !== -1 || rest.length - start > lineLength;
-        end = rest.indexOf("\n", start)
-      ) {
-        const cut = end === -1 || end - start > lineLength;
-        const stop = cut ? start + lineLength : end;
-        if (stop > start) grants.log(level, context, rest.slice(start, stop), state.call);
-        start = cut ? stop : stop + 1;
-      }
-      rest = rest.slice(start);
-    },
+    "wasi:cli/terminal-stdin": { getTerminalStdin: () => (terminals.stdin ? new TerminalInput() : undefined) },
+    "wasi:cli/terminal-stdout": { getTerminalStdout: () => (terminals.stdout ? new TerminalOutput() : undefined) },
+    "wasi:cli/terminal-stderr": { getTerminalStderr: () => (terminals.stderr ? new TerminalOutput() : undefined) },
   };
 }

@@ -10,13 +10,16 @@ import { assertLive, type HostState } from "./state.ts";
 export function filesystem(grants: Grants, state: HostState) {
   return {
     "wasi:filesystem/preopens": {
-      getDirectories(): [Descriptor, string][] {
-        assertLive(state);
-        return grants.directories.map((directory) => [open(directory, grants, state), directory.guest]);
-      },
+      getDirectories: () => openDirectories(grants, state),
     },
     "wasi:filesystem/types": { Descriptor, DirectoryEntryStream, filesystemErrorCode },
   };
+}
+
+/** The granted directories, opened, with the paths that the guest knows them by. */
+export function openDirectories(grants: Grants, state: HostState): [Descriptor, string][] {
+  assertLive(state);
+  return grants.directories.map((directory) => [open(directory, grants, state), directory.guest]);
 }
 
 function open(directory: Grants["directories"][number], grants: Grants, state: HostState): Descriptor {

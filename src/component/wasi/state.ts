@@ -7,6 +7,7 @@
  */
 import { type Call, CytoError } from "../../kernel/index.ts";
 import type { Grants } from "../contract.ts";
+import { createExactTimes, type ExactTimes } from "./filesystem/times.ts";
 
 /**
  * Turns of the microtask queue within which a guest that waits for nothing gets on: the engine takes
@@ -27,10 +28,20 @@ export interface HostState {
   readonly underway: Set<(reason: CytoError) => void>;
   /** Run after each call: lines written without their end. */
   readonly afterCall: (() => void)[];
+  /** Of files, as the guest has set them. */
+  readonly times: ExactTimes;
 }
 
 export function createHostState(grants: Grants): HostState {
-  return { grants, call: undefined, ended: undefined, open: new Set(), underway: new Set(), afterCall: [] };
+  return {
+    grants,
+    call: undefined,
+    ended: undefined,
+    open: new Set(),
+    underway: new Set(),
+    afterCall: [],
+    times: createExactTimes(),
+  };
 }
 
 /** Traps code that runs on in an instance that was given up. */

@@ -25,18 +25,18 @@ export type DescriptorType =
   | "regular-file"
   | "socket";
 
-interface PathFlags {
+export interface PathFlags {
   readonly symlinkFollow?: boolean;
 }
 
-interface OpenFlags {
+export interface OpenFlags {
   readonly create?: boolean;
   readonly directory?: boolean;
   readonly exclusive?: boolean;
   readonly truncate?: boolean;
 }
 
-interface DescriptorFlags {
+export interface DescriptorFlags {
   readonly read?: boolean;
   readonly write?: boolean;
   readonly fileIntegritySync?: boolean;
@@ -45,12 +45,17 @@ interface DescriptorFlags {
   readonly mutateDirectory?: boolean;
 }
 
-type NewTimestamp =
+export type NewTimestamp =
   | { readonly tag: "no-change" }
   | { readonly tag: "now" }
   | { readonly tag: "timestamp"; readonly val: Datetime };
 
-interface DescriptorStat {
+export interface DirectoryEntry {
+  readonly type: DescriptorType;
+  readonly name: string;
+}
+
+export interface DescriptorStat {
   readonly type: DescriptorType;
   readonly linkCount: bigint;
   readonly size: bigint;
@@ -70,12 +75,13 @@ const fdatasync = promisify(fs.fdatasync);
 export class Descriptor implements Held, Disposable {
   readonly fd: number;
   readonly path: string;
-  readonly #writable: boolean;
+  /** Whether the grant that it came from may be changed. */
+  readonly writable: boolean;
   readonly #flags: DescriptorFlags;
   readonly #state: HostState;
   #closed = false;
 
-  /** Takes over `held.fd`. `writable` says whether the grant may be changed. */
+  /** Takes over `held.fd`. */
   constructor(held: Held, writable: boolean, flags: DescriptorFlags, state: HostState) {
     if (state.open.size >= openFiles) {
       fs.closeSync(held.fd);
@@ -83,7 +89,7 @@ export class Descriptor implements Held, Disposable {
     }
     this.fd = held.fd;
     this.path = held.path;
-    this.#writable = writable;
+    this.writable = writable;
     this.#flags = flags;
     this.#state = state;
     state.open.add(this);
@@ -127,15 +133,23 @@ export class Descriptor implements Held, Disposable {
   setTimes(access: NewTimestamp, modification: NewTimestamp): void {
     this.#assertWritable();
     attempt(() => {
-      const stat = fs.fstatSync(this.#open(), { bigint: true });
-      fs.futimesSync(this.fd, this.#seconds(access, stat.atimeNs), this.#seconds(modification, stat.mtimeNs));
+      const stat = () => fs.fstatSync(this.#open(), { bigint: true });
+      this.#setTimes(stat, access, modification, (...times) => fs.futimesSync(this.fd, ...times));
     });
   }
 
   read(length: bigint, offset: bigint): [Uint8Array, boolean] {
     const bytes = Buffer.allocUnsafe(length > BigInt(pieceBytes) ? pieceBytes : Number(length));
-    const count = attempt(() => fs.readSync(this.#open(), bytes, 0, bytes.length, toOffset(offset)));
+    const count = this.readInto(bytes, offset);
     return [bytes.subarray(0, count), count === 0 && bytes.length > 0];
+  }
+
+  /** Reads what is at `offset` into `target`, in one piece; answers how many bytes. */
+  readInto(target: Uint8Array, offset: bigint): number {
+    return attempt(() => {
+      const length = Math.min(target.length, pieceBytes);
+      return fs.readSync(this.#open(), target, 0, length, toOffset(offset));
+    });
   }
 
   write(buffer: Uint8Array, offset: bigint): bigint {
@@ -151,7 +165,12 @@ export class Descriptor implements Held, Disposable {
   }
 
   readDirectory(): DirectoryEntryStream {
-    return attempt(() => new DirectoryEntryStream(fs.readdirSync(locate(this.#held(), "."), { withFileTypes: true })));
+    return new DirectoryEntryStream(this.entries());
+  }
+
+  entries(): DirectoryEntry[] {
+    const found = attempt(() => fs.readdirSync(locate(this.#held(), "."), { withFileTypes: true }));
+    return found.map((entry) => ({ type: toType(entry), name: entry.name }));
   }
 
   createDirectoryAt(path: string): void {
@@ -159,17 +178,19 @@ export class Descriptor implements Held, Disposable {
   }
 
   stat(): DescriptorStat {
-    return attempt(() => toStat(fs.fstatSync(this.#open(), { bigint: true })));
+    return attempt(() => this.#stat(fs.fstatSync(this.#open(), { bigint: true })));
   }
 
   statAt(flags: PathFlags, path: string): DescriptorStat {
-    return this.#at(path, flags.symlinkFollow === true, (location) => toStat(fs.lstatSync(location, { bigint: true })));
+    return this.#at(path, flags.symlinkFollow === true, (location) =>
+      this.#stat(fs.lstatSync(location, { bigint: true })),
+    );
   }
 
   setTimesAt(flags: PathFlags, path: string, access: NewTimestamp, modification: NewTimestamp): void {
     this.#change(path, flags.symlinkFollow === true, (location) => {
-      const stat = fs.lstatSync(location, { bigint: true });
-      fs.lutimesSync(location, this.#seconds(access, stat.atimeNs), this.#seconds(modification, stat.mtimeNs));
+      const stat = () => fs.lstatSync(location, { bigint: true });
+      this.#setTimes(stat, access, modification, (...times) => fs.lutimesSync(location, ...times));
     });
   }
 
@@ -190,7 +211,7 @@ export class Descriptor implements Held, Disposable {
         fs.closeSync(fd);
         throw "not-permitted";
       }
-      return new Descriptor({ fd, path: host }, this.#writable, flags, this.#state);
+      return new Descriptor({ fd, path: host }, this.writable, flags, this.#state);
     });
   }
 
@@ -220,6 +241,17 @@ export class Descriptor implements Held, Disposable {
 
   unlinkFileAt(path: string): void {
     this.#change(path, false, (location) => fs.unlinkSync(location));
+  }
+
+  /** Tells objects apart while they live, and says nothing of the host's numbers for them. */
+  objectId(): bigint {
+    return attempt(() => toObjectId(fs.fstatSync(this.#open(), { bigint: true })));
+  }
+
+  objectIdAt(flags: PathFlags, path: string): bigint {
+    return this.#at(path, flags.symlinkFollow === true, (location) =>
+      toObjectId(fs.lstatSync(location, { bigint: true })),
+    );
   }
 
   isSameObject(other: Descriptor): boolean {
@@ -255,7 +287,7 @@ export class Descriptor implements Held, Disposable {
   }
 
   #assertWritable(): void {
-    if (!this.#writable) throw "read-only";
+    if (!this.writable) throw "read-only";
   }
 
   #at<T>(path: string, follow: boolean, act: (location: string, host: string) => T): T {
@@ -267,26 +299,48 @@ export class Descriptor implements Held, Disposable {
     this.#at(path, follow, act);
   }
 
-  /** In seconds, as Node takes them. */
-  #seconds(timestamp: NewTimestamp, present: bigint): number {
-    if (timestamp.tag === "no-change") return Number(present) / 1e9;
-    if (timestamp.tag === "now") return this.#state.grants.clock.now() / 1_000;
-    return Number(timestamp.val.seconds) + timestamp.val.nanoseconds / 1e9;
+  #setTimes(
+    stat: () => fs.BigIntStats,
+    access: NewTimestamp,
+    modification: NewTimestamp,
+    set: (accessS: number, modificationS: number) => void,
+  ): void {
+    const present = stat();
+    const accessNs = this.#ns(access, this.#state.times.accessNs(present));
+    const modificationNs = this.#ns(modification, this.#state.times.modificationNs(present));
+    set(Number(accessNs) / 1e9, Number(modificationNs) / 1e9);
+    this.#state.times.remember(stat(), accessNs, modificationNs);
+  }
+
+  #ns(timestamp: NewTimestamp, present: bigint): bigint {
+    if (timestamp.tag === "no-change") return present;
+    if (timestamp.tag === "now") return BigInt(Math.round(this.#state.grants.clock.now() * 1e6));
+    return timestamp.val.seconds * 1_000_000_000n + BigInt(timestamp.val.nanoseconds);
+  }
+
+  #stat(stat: fs.BigIntStats): DescriptorStat {
+    return {
+      type: toType(stat),
+      linkCount: stat.nlink,
+      size: stat.size,
+      dataAccessTimestamp: toDatetime(this.#state.times.accessNs(stat)),
+      dataModificationTimestamp: toDatetime(this.#state.times.modificationNs(stat)),
+      statusChangeTimestamp: toDatetime(stat.ctimeNs),
+    };
   }
 }
 
 /** The resource `directory-entry-stream`: names as they were when it was opened. */
 export class DirectoryEntryStream {
-  readonly #entries: readonly fs.Dirent[];
+  readonly #entries: readonly DirectoryEntry[];
   #next = 0;
 
-  constructor(entries: readonly fs.Dirent[]) {
+  constructor(entries: readonly DirectoryEntry[]) {
     this.#entries = entries;
   }
 
-  readDirectoryEntry(): { readonly type: DescriptorType; readonly name: string } | undefined {
-    const entry = this.#entries[this.#next++];
-    return entry && { type: toType(entry), name: entry.name };
+  readDirectoryEntry(): DirectoryEntry | undefined {
+    return this.#entries[this.#next++];
   }
 }
 
@@ -373,17 +427,6 @@ function toType(entry: fs.Dirent | fs.StatsBase<number> | fs.StatsBase<bigint>):
   return entry.isBlockDevice() ? "block-device" : "unknown";
 }
 
-function toStat(stat: fs.BigIntStats): DescriptorStat {
-  return {
-    type: toType(stat),
-    linkCount: stat.nlink,
-    size: stat.size,
-    dataAccessTimestamp: toDatetime(stat.atimeNs),
-    dataModificationTimestamp: toDatetime(stat.mtimeNs),
-    statusChangeTimestamp: toDatetime(stat.ctimeNs),
-  };
-}
-
 function toDatetime(epochNs: bigint): Datetime {
   return { seconds: epochNs / 1_000_000_000n, nanoseconds: Number(epochNs % 1_000_000_000n) };
 }
@@ -392,6 +435,10 @@ function toDatetime(epochNs: bigint): Datetime {
 function toHash(stat: fs.BigIntStats): { readonly lower: bigint; readonly upper: bigint } {
   const digest = createHash("sha256").update(`${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`).digest();
   return { lower: digest.readBigUInt64LE(0), upper: digest.readBigUInt64LE(8) };
+}
+
+function toObjectId(stat: fs.BigIntStats): bigint {
+  return createHash("sha256").update(`${stat.dev}:${stat.ino}`).digest().readBigUInt64LE(0);
 }
 
 suspending(Descriptor.prototype.sync);

@@ -1,0 +1,55 @@
+/**
+ * A command run by hand: a component's bytes and what its caller lets it reach, to its exit code.
+ *
+ * No app is round it: there is no binding, no secret and no other service.
+ */
+import { createOutgoing } from "../capability/outgoing/outgoing.ts";
+import { type Grants, load, type StandardStreams } from "../component/index.ts";
+import { runCommand } from "../component/world/command.ts";
+import { type Clock, CytoError, limits, type Random, systemClock, systemRandom } from "../kernel/index.ts";
+
+export interface ProgramParts {
+  readonly component: Uint8Array;
+  /** What it is called: its first argument, and its name in messages. */
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly directories: Grants["directories"];
+  /** Hosts that it may send requests to. */
+  readonly egress: readonly string[];
+  readonly stdio: StandardStreams;
+  /** Told what it logs by wasi:logging. */
+  readonly onLog: Grants["log"];
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export async function runProgram(parts: ProgramParts): Promise<number> {
+  const { name, clock = systemClock, random = systemRandom } = parts;
+  const component = await load(parts.component);
+  const { timeoutMs, headerBytes } = limits;
+  await using outgoing = createOutgoing({
+    service: name,
+    allow: parts.egress,
+    clock,
+    limits: { timeoutMs, headerBytes },
+  });
+  const refuse = async (what: string): Promise<never> => {
+    throw new CytoError("not-permitted", `Cannot ${what}: ${name} runs by itself, without an app`);
+  };
+  return await runCommand(component, {
+    service: name,
+    clock,
+    random,
+    keyvalue: {},
+    config: {},
+    secret: (secret) => refuse(`read the secret ${secret}`),
+    fetch: (request, parent) => outgoing.fetch(request, parent),
+    invoke: (service) => refuse(`call service ${service}`),
+    log: parts.onLog,
+    directories: parts.directories,
+    environment: Object.entries(parts.environment),
+    args: [name, ...parts.args],
+    stdio: parts.stdio,
+  });
+}
