@@ -23,7 +23,7 @@ import { camelCase, GuestResource, pascalCase, type ResourceType, withoutVersion
 
 export interface Linkage {
   readonly plan: Linking;
-  readonly modules: readonly WebAssembly.Module[];
+  readonly modules: readonly (WebAssembly.Module | undefined)[];
   readonly imports: ImportObject;
   /** When false, what would suspend the guest traps. */
   readonly suspend: boolean;
@@ -40,7 +40,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock }: Linka
     homes.push(new Home(index, store, container === undefined ? undefined : homes[container]));
   });
   const carriers = homes.map((home) => new Carrier(store, home.handles));
-  const instances: WebAssembly.Instance[] = [];
+  const instances: (WebAssembly.Instance | undefined)[] = [];
   const contexts = plan.contexts.map(
     ({ home, encoding }) => new CanonContext(home, homes[home]!.handles, carriers[home]!, encoding),
   );
@@ -172,7 +172,12 @@ export function instantiate({ plan, modules, imports, suspend, deadlock }: Linka
     });
   }
 
-  for (const { module, home, imports: wanted } of plan.instances) {
+  for (const planned of plan.instances) {
+    if (planned === undefined) {
+      instances.push(undefined);
+      continue;
+    }
+    const { module, home, imports: wanted } = planned;
     const given: Record<string, Record<string, unknown>> = {};
     for (const { name, from } of wanted) {
       if (typeof from === "number") given[name] = instances[from]!.exports;

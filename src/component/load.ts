@@ -9,6 +9,7 @@ import { sniff } from "./binary.ts";
 import type { Component, LoadOptions, World } from "./contract.ts";
 import { boundMemory } from "./core-module.ts";
 import { decode } from "./decode.ts";
+import { fuse } from "./fuse.ts";
 import { instantiate } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
@@ -22,8 +23,11 @@ export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promis
   const known = { digest: digestOf(bytes), size: bytes.length };
   if (core && !describesWorld(bytes)) return programOf({ module: await compile(bytes, options), ...known });
   // What lives on holds no byte of the file: V8 keeps what it compiled.
-  const { modules: binaries, ...plan } = planOf(decode(core ? await adapt(bytes) : bytes));
-  const modules = await Promise.all(binaries.map((module) => compile(module, options)));
+  const { modules: binaries, ...plan } = fuse(planOf(decode(core ? await adapt(bytes) : bytes)));
+  const used = new Set(plan.instances.map((instance) => instance?.module));
+  const modules = await Promise.all(
+    binaries.map((module, index) => (used.has(index) ? compile(module, options) : undefined)),
+  );
   return {
     ...known,
     imports: plan.importNames,

@@ -109,14 +109,17 @@ export interface Plan extends Linking {
   readonly modules: readonly Uint8Array[];
 }
 
+export interface InstancePlan {
+  readonly module: number;
+  /** The component instance that it is of. */
+  readonly home: number;
+  readonly imports: readonly { readonly name: string; readonly from: CoreNamespace }[];
+}
+
 /** The wiring alone. */
 export interface Linking {
-  readonly instances: readonly {
-    readonly module: number;
-    /** The component instance that it is of. */
-    readonly home: number;
-    readonly imports: readonly { readonly name: string; readonly from: CoreNamespace }[];
-  }[];
+  /** In the order in which they are made; one that was found to be needless is undefined. */
+  readonly instances: readonly (InstancePlan | undefined)[];
   readonly contexts: readonly ContextPlan[];
   readonly trampolines: readonly Trampoline[];
   readonly destructors: ReadonlyMap<ResourceType, CoreItem>;
