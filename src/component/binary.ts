@@ -11,12 +11,15 @@ export class BinaryReader {
   readonly end: number;
   /** What the bytes are part of: `the type section`. */
   readonly place: string | undefined;
+  /** Where `bytes` begin in the file. */
+  readonly base: number;
 
-  constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length, place?: string) {
+  constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length, place?: string, base = 0) {
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
     this.place = place;
+    this.base = base;
   }
 
   get done(): boolean {
@@ -24,7 +27,12 @@ export class BinaryReader {
   }
 
   fail(problem: string, at: number = this.offset, hint = "The file may be damaged: build or copy it again."): never {
-    throw invalid(problem, this.place, at, hint);
+    throw invalid(problem, this.place, this.position(at), hint);
+  }
+
+  /** Where an offset of `bytes` is in the file. */
+  position(offset: number): number {
+    return this.base + offset;
   }
 
   byte(): number {
@@ -117,10 +125,10 @@ export class BinaryReader {
     const start = this.offset;
     if (length > this.end - start) {
       const problem = `it announces ${length} bytes and ${this.end - start} are there`;
-      throw invalid(problem, place, start, cutOff);
+      throw invalid(problem, place, this.position(start), cutOff);
     }
     this.offset += length;
-    return new BinaryReader(this.bytes, start, start + length, place);
+    return new BinaryReader(this.bytes, start, start + length, place, this.base);
   }
 
   vector<T>(item: () => T): T[] {

@@ -33,7 +33,8 @@ export interface Limits {
 
 /** What a core module imports or exports; `T` is how its types are named. */
 export type CoreExtern<T = number> =
-  | { readonly kind: "func" | "tag"; readonly type: T }
+  | { readonly kind: "func"; readonly type: T }
+  | { readonly kind: "tag"; readonly type: T }
   | { readonly kind: "table"; readonly element: CoreValueType; readonly limits: Limits }
   | { readonly kind: "memory"; readonly limits: Limits; readonly pageBytes: number }
   | { readonly kind: "global"; readonly type: CoreValueType; readonly mutable: boolean; readonly shared: boolean };
@@ -158,17 +159,17 @@ export function readCoreExtern(r: BinaryReader): CoreExtern {
   }
 }
 
-export function readTable(r: BinaryReader): CoreExtern & { readonly kind: "table" } {
+export function readTable(r: BinaryReader): Extract<CoreExtern, { readonly kind: "table" }> {
   return { kind: "table", element: readCoreValueType(r), limits: readLimits(r) };
 }
 
-export function readMemory(r: BinaryReader): CoreExtern & { readonly kind: "memory" } {
+export function readMemory(r: BinaryReader): Extract<CoreExtern, { readonly kind: "memory" }> {
   const flags = r.bytes[r.offset]!;
   const limits = readLimits(r, 0b1111);
   return { kind: "memory", limits, pageBytes: flags & 8 ? 2 ** r.u32() : 65_536 };
 }
 
-export function readGlobal(r: BinaryReader): CoreExtern & { readonly kind: "global" } {
+export function readGlobal(r: BinaryReader): Extract<CoreExtern, { readonly kind: "global" }> {
   const type = readCoreValueType(r);
   const flags = r.byte();
   if (flags > 3) r.unknown(flags, "no mutability of a global");

@@ -257,7 +257,11 @@ function decodeComponent(reader: BinaryReader, depth: number): ComponentDefiniti
     if (id === 0) {
       customs.push({ name: section.name(), bytes: section.take(section.end - section.offset) });
     } else if (id === 1) {
-      definitions.push({ offset, kind: "core-module", bytes: section.take(section.end - section.offset) });
+      definitions.push({
+        offset: section.offset,
+        kind: "core-module",
+        bytes: section.take(section.end - section.offset),
+      });
     } else if (id === 4) {
       if (sniff(section.bytes.subarray(section.offset, section.end)) !== "component") {
         section.fail("a nested component does not begin like one");
