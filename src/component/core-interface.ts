@@ -137,8 +137,12 @@ function nothing(): never {
 /** A reference to a type ends with its index. */
 const concrete = / (\d+)$/;
 
+function rewriteType(type: CoreValueType, name: (index: number) => string): CoreValueType {
+  return type.replace(concrete, (_, index: string) => ` ${name(Number(index))}`);
+}
+
 function rewrite({ kind, params, results }: CompositeType, name: (index: number) => string): CompositeType {
-  const type = (type: CoreValueType) => type.replace(concrete, (_, index: string) => ` ${name(Number(index))}`);
+  const type = (type: CoreValueType) => rewriteType(type, name);
   return { kind, params: params.map(type), results: results.map(type) };
 }
 
@@ -188,10 +192,20 @@ function show({ composite: { kind, params, results } }: CoreType): string {
 
 /** An import or export with its type index resolved. */
 export function resolveExtern(extern: CoreExtern, space: CoreSpace, fail: Fail): CoreItem {
-  if (extern.kind !== "func" && extern.kind !== "tag") return extern;
-  const type = space(extern.type);
-  if (type.composite.kind !== "func") fail(`core type ${extern.type} is no function type`);
-  return { kind: extern.kind, type };
+  const named = (type: CoreValueType) => rewriteType(type, (index) => `#${space(index).id}`);
+  switch (extern.kind) {
+    case "memory":
+      return extern;
+    case "table":
+      return { ...extern, element: named(extern.element) };
+    case "global":
+      return { ...extern, type: named(extern.type) };
+    default: {
+      const type = space(extern.type);
+      if (type.composite.kind !== "func") fail(`core type ${extern.type} is no function type`);
+      return { kind: extern.kind, type };
+    }
+  }
 }
 
 const externKinds: readonly CoreItem["kind"][] = ["func", "table", "memory", "global", "tag"];

@@ -342,7 +342,7 @@ class Validator {
       case "func":
         return this.#func(definition, scope);
       case "resource": {
-        if (scope.kind !== "component") this.fail(`a resource cannot be defined in an ${scope.kind}`);
+        if (scope.kind !== "component") this.fail(`a resource cannot be defined in ${a(scope.kind)}`);
         if (definition.destructor !== undefined) {
           const destructor = this.coreFunc(definition.destructor, scope);
           if (destructor !== this.coreTypes.func(["i32"], []))
@@ -390,7 +390,8 @@ class Validator {
   ): ShapeType {
     const value = (ref: ValueTypeRef) => this.value(ref, scope);
     const maybe = (ref: ValueTypeRef | undefined) => (ref === undefined ? undefined : value(ref));
-    const some = <T>(items: readonly T[], what: string) => (items.length > 0 ? items : this.fail(`a ${what} is empty`));
+    const some = <T>(items: readonly T[], what: string) =>
+      items.length > 0 ? items : this.fail(`${a(what)} is empty`);
     switch (definition.kind) {
       case "primitive":
         return definition;
@@ -453,7 +454,7 @@ class Validator {
   value(ref: ValueTypeRef, scope: Scope): ValueType {
     if (typeof ref === "string") return ref;
     const type = this.at(scope.types, ref, "type");
-    return type.kind === "value" ? type : this.fail(`type ${ref} is the type of a ${type.kind}, not of a value`);
+    return type.kind === "value" ? type : this.fail(`type ${ref} is the type of ${a(type.kind)}, not of a value`);
   }
 
   resource(index: number, scope: Scope): ResourceNode {
@@ -473,7 +474,7 @@ class Validator {
       case "alias": {
         const { sort, from } = declaration;
         const allowed = from.of === "outer" ? ["type", "core-type"] : ["type", "instance"];
-        if (!allowed.includes(sort)) this.fail(`an ${scope.kind} cannot alias a ${sort} here`);
+        if (!allowed.includes(sort)) this.fail(`${a(scope.kind)} cannot alias ${a(sort)} here`);
         this.#alias(declaration, scope);
         return;
       }
@@ -519,7 +520,7 @@ class Validator {
     scope: Scope,
   ): Extract<TypeNode, { kind: K }> {
     const type = this.at(scope.types, index, "type");
-    if (type.kind !== kind) this.fail(`type ${index} is the type of a ${type.kind}, not of a ${kind}`);
+    if (type.kind !== kind) this.fail(`type ${index} is the type of ${a(type.kind)}, not of ${a(kind)}`);
     return type as Extract<TypeNode, { kind: K }>;
   }
 
@@ -563,7 +564,7 @@ class Validator {
       const instance = this.at(scope.instances, from.index, "instance");
       const entity = instance.exports.get(from.name);
       if (!entity) this.fail(`instance ${from.index} exports nothing called ${quote(from.name)}`);
-      if (entity.sort !== sort) this.fail(`the export ${quote(from.name)} is a ${entity.sort}, not a ${sort}`);
+      if (entity.sort !== sort) this.fail(`the export ${quote(from.name)} is ${a(entity.sort)}, not ${a(sort)}`);
       push(entity, scope);
     } else {
       const item = this.at(scope.coreInstances, from.index, "core instance").get(from.name);
@@ -759,7 +760,7 @@ class Validator {
 
   /** Why `entity` cannot stand where `wanted` is asked for, once `given` is put in its place; undefined if it can. */
   #mismatch(entity: Entity, wanted: Entity, given: Substitution): string | undefined {
-    if (entity.sort !== wanted.sort) return `it is a ${entity.sort}, not a ${wanted.sort}`;
+    if (entity.sort !== wanted.sort) return `it is ${a(entity.sort)}, not ${a(wanted.sort)}`;
     switch (entity.sort) {
       case "core-module":
         return this.#moduleMismatch(entity.type, (wanted as typeof entity).type);
@@ -777,12 +778,12 @@ class Validator {
   }
 
   #typeMismatch(type: TypeNode, wanted: TypeNode, given: Substitution): string | undefined {
-    if (type.kind !== wanted.kind) return `it is a ${type.kind} type, not a ${wanted.kind} type`;
+    if (type.kind !== wanted.kind) return `it is ${a(type.kind)} type, not ${a(wanted.kind)} type`;
     switch (type.kind) {
       case "value":
         return given.inside(wanted as typeof type).shape.key === type.shape.key
           ? undefined
-          : `it is a ${type.shape.type.kind} that is not the same type`;
+          : `it is ${a(type.shape.type.kind)} that is not the same type`;
       case "resource": {
         const resource = given.resourceFor((wanted as typeof type).resource);
         return resource === type.resource ? undefined : "it is another resource";
@@ -903,6 +904,10 @@ function push(entity: Entity, scope: Scope): void {
     case "core-module":
       scope.modules.push(entity.type);
   }
+}
+
+function a(noun: string): string {
+  return `${/^[aeio]/.test(noun) ? "an" : "a"} ${noun}`;
 }
 
 function quote(name: string): string {
