@@ -556,6 +556,9 @@ function createPlanner() {
       case "thread.yield-then-resume":
       case "thread.suspend-then-promote":
       case "thread.yield-then-promote":
+      case "thread.spawn-ref":
+      case "thread.spawn-indirect":
+      case "thread.available-parallelism":
         add({ kind: "unsupported", name: step.kind });
         return;
       default:
