@@ -124,7 +124,7 @@ export class BinaryReader {
   section(length: number, place: string | undefined = this.place): BinaryReader {
     const start = this.offset;
     if (length > this.end - start) {
-      const problem = `it announces ${length} bytes and ${this.end - start} are there`;
+      const problem = `${length} bytes are announced and ${this.end - start} are there`;
       throw invalid(problem, place, this.position(start), cutOff);
     }
     this.offset += length;

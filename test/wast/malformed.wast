@@ -14,7 +14,7 @@
 
 ;; Sections
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\0d\00") "at byte 8: 0xd is no section of a component")
-(assert_malformed (component binary "\00asm" "\0d\00\01\00" "\07\05\01") "in the type section at byte 10: it announces 5 bytes and 1 are there")
+(assert_malformed (component binary "\00asm" "\0d\00\01\00" "\07\05\01") "in the type section at byte 10: 5 bytes are announced and 1 are there")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\07") "at byte 9: it ends in the middle")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\07\03\01\73\73") "in the type section at byte 12: the section is longer than its items")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\07\02\02\73") "in the type section at byte 10: 2 items are announced, more than there are bytes")
@@ -31,11 +31,11 @@
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\04\08" "\00asm" "\01\00\00\00")
   "in the component section at byte 10: a nested component does not begin like one")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\04\0a" "\00asm" "\0d\00\01\00" "\07\01")
-  "in the type section at byte 20: it announces 1 bytes and 0 are there")
+  "in the type section at byte 20: 1 bytes are announced and 0 are there")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\01\08" "\00asm" "\0d\00\01\00")
   "in the core module section at byte 10: it does not begin like a core module")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\01\0b" "\00asm" "\01\00\00\00" "\01\05\00")
-  "in the core module section at byte 20: it announces 5 bytes and 1 are there")
+  "in the core module section at byte 20: 5 bytes are announced and 1 are there")
 (assert_malformed (component binary "\00asm" "\0d\00\01\00" "\01\0e" "\00asm" "\01\00\00\00" "\01\04\01\60\00\7a")
   "in the core module section at byte 23: 122 items are announced, more than there are bytes")
 
