@@ -12,8 +12,8 @@ export interface Inspection {
   readonly exports: readonly string[];
   /** The languages and tools that made it. */
   readonly producers: readonly Producer[];
-  /** Every interface, type and function that it imports and exports. */
-  readonly interface: Wit;
+  /** Every interface, type and function that it imports and exports; a program of WASI 0.1 has none. */
+  readonly interface: Wit | undefined;
 }
 
 export interface ImportNeed {
@@ -32,7 +32,7 @@ export interface ImportNeed {
 export async function inspectComponent(bytes: Uint8Array): Promise<Inspection> {
   const { digest, size, world, imports, exports } = await load(bytes);
   const { producers } = readProvenance(bytes);
-  return { digest, size, world, exports, imports: imports.map(needOf), producers, interface: readWit(bytes) };
+  return { digest, size, world, exports, imports: imports.map(needOf), producers, interface: await readWit(bytes) };
 }
 
 /** By interface, without version; the first that begins the name decides. */

@@ -40,7 +40,10 @@ async function inspect(context: Context, [place = ""]: readonly string[], option
       ...hintOf(error),
     });
   });
-  const wit = printWit(found.interface).trimEnd();
+  const wit =
+    found.interface === undefined
+      ? "// a program of WASI 0.1, without an interface of its own"
+      : printWit(found.interface).trimEnd();
   output.event("component", { file: place, ...found, ...(options.wit && { wit }) });
   output.print(options.wit ? paintWit(wit, context) : `${describe(found, context)}\n\n${paintWit(wit, context)}`);
 }

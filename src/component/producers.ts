@@ -2,7 +2,7 @@
  * What a component says of how it was made: its name, and the languages and tools behind it and the core
  * modules in it. Custom sections bind nobody, so one that is damaged is passed over.
  */
-import { BinaryReader } from "./binary.ts";
+import { BinaryReader, sniff } from "./binary.ts";
 import { type ComponentDefinition, decode } from "./decode.ts";
 
 export interface Producer {
@@ -19,9 +19,9 @@ export interface Provenance {
   readonly producers: readonly Producer[];
 }
 
-/** Throws `invalid-component` for bytes that are no component. */
+/** Throws `invalid-component` for bytes that are neither a component nor a core module. */
 export function readProvenance(bytes: Uint8Array): Provenance {
-  const definition = decode(bytes);
+  const definition = sniff(bytes) === "core-module" ? moduleAlone(bytes) : decode(bytes);
   const found = new Map<string, Producer>();
   for (const section of producerSections(definition)) {
     for (const producer of lenient(section, readProducers) ?? []) {
@@ -31,6 +31,10 @@ export function readProvenance(bytes: Uint8Array): Provenance {
   }
   const names = definition.customs.find((section) => section.name === "component-name");
   return { name: names && lenient(names.bytes, readName), producers: [...found.values()] };
+}
+
+function moduleAlone(bytes: Uint8Array): ComponentDefinition {
+  return { definitions: [{ kind: "core-module", offset: 0, bytes }], customs: [] };
 }
 
 function lenient<T>(bytes: Uint8Array, read: (r: BinaryReader) => T): T | undefined {

@@ -5,6 +5,8 @@
  * Types are told apart by where they come from, as validation tracks it: what an interface takes from
  * another is a `use`, what it names itself is a definition. Comments of the original WIT are in no binary.
  */
+import { adapt, describesWorld } from "./adapt.ts";
+import { sniff } from "./binary.ts";
 import { decode } from "./decode.ts";
 import { validate } from "./validate.ts";
 import type {
@@ -84,9 +86,14 @@ interface Origin {
   readonly name: string;
 }
 
-/** Throws `invalid-component` for bytes that are no valid component. */
-export function readWit(bytes: Uint8Array): Wit {
-  return witOf(validate(decode(bytes)));
+/**
+ * Of what {@link load} takes; undefined for a program of WASI 0.1, which has no interface of its own.
+ * Throws `invalid-component` as it does.
+ */
+export async function readWit(bytes: Uint8Array): Promise<Wit | undefined> {
+  const core = sniff(bytes) === "core-module";
+  if (core && !describesWorld(bytes)) return undefined;
+  return witOf(validate(decode(core ? await adapt(bytes) : bytes)));
 }
 
 export function witOf(component: ComponentNode): Wit {
