@@ -1,6 +1,6 @@
 /**
- * Component bytes to something that can be instantiated: decoded, linked and compiled once. Core modules
- * of WASI 0.1 are taken as well.
+ * Component bytes to something that can be instantiated: decoded, validated, linked and compiled
+ * once. Core modules of WASI 0.1 are taken as well.
  */
 import { createHash } from "node:crypto";
 import { CytoError } from "../kernel/index.ts";
@@ -13,6 +13,7 @@ import { fuse } from "./fuse.ts";
 import { instantiate } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
+import { validate } from "./validate.ts";
 
 /**
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
@@ -23,7 +24,9 @@ export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promis
   const known = { digest: digestOf(bytes), size: bytes.length };
   if (core && !describesWorld(bytes)) return programOf({ module: await compile(bytes, options), ...known });
   // What lives on holds no byte of the file: V8 keeps what it compiled.
-  const { modules: binaries, ...plan } = fuse(planOf(decode(core ? await adapt(bytes) : bytes)));
+  const definition = decode(core ? await adapt(bytes) : bytes);
+  validate(definition);
+  const { modules: binaries, ...plan } = fuse(planOf(definition));
   const used = new Set(plan.instances.map((instance) => instance?.module));
   const modules = await Promise.all(
     binaries.map((module, index) => (used.has(index) ? compile(module, options) : undefined)),

@@ -391,6 +391,11 @@ function createPlanner() {
         return { kind: "variant", cases: type.cases.map((c) => ({ name: c.name, type: maybe(c.type) })) };
       case "list":
         return { kind: "list", element: value(type.element), length: type.length };
+      case "map": {
+        // A map crosses as the list of its pairs.
+        const pair: ValueType = { kind: "tuple", types: [value(type.key), value(type.value)] };
+        return { kind: "list", element: pair, length: undefined };
+      }
       case "tuple":
         return { kind: "tuple", types: type.types.map(value) };
       case "option":
@@ -554,6 +559,9 @@ function createPlanner() {
       case "thread.yield-then-resume":
       case "thread.suspend-then-promote":
       case "thread.yield-then-promote":
+      case "thread.spawn-ref":
+      case "thread.spawn-indirect":
+      case "thread.available-parallelism":
         add({ kind: "unsupported", name: step.kind });
         return;
       default:

@@ -6,8 +6,8 @@
  * know its syntax or refuses its text; the three are counted apart.
  */
 import { parse } from "@bytecodealliance/jco";
+import { decode } from "../../src/component/decode.ts";
 import {
-  type Component,
   ComponentError,
   type CoreInstance,
   type HostFunction,
@@ -16,6 +16,7 @@ import {
   suspending,
 } from "../../src/component/index.ts";
 import { camelCase } from "../../src/component/types.ts";
+import { validate } from "../../src/component/validate.ts";
 import { CytoError } from "../../src/kernel/index.ts";
 import { atomOf, type Expression, headOf, type List, lineOf, parseExpressions, textOf } from "./expression.ts";
 import { type Answer, answers, jsValueOf } from "./value.ts";
@@ -63,7 +64,8 @@ export async function runScript(source: string, options: RunOptions = {}): Promi
 class Unassembled extends Error {}
 
 function createScript(source: string, { messages = false, callMs = 5000 }: RunOptions) {
-  const components = new Map<string, Component>();
+  /** Binaries of the components that are defined, by name. */
+  const components = new Map<string, Uint8Array>();
   const instances = new Map<string, CoreInstance>();
   /** Instances that later components may import, by name. */
   const given: ImportObject = {};
@@ -120,13 +122,15 @@ function createScript(source: string, { messages = false, callMs = 5000 }: RunOp
     }
     const defines = atomOf(first) === "definition";
     const name = nameOf(defines ? rest[0] : first);
-    const loaded = await load(await assemble(directive));
-    if (name !== undefined) components.set(name, loaded);
-    if (!defines) keep(name, loaded);
+    const bytes = await assemble(directive);
+    if (name !== undefined) components.set(name, bytes);
+    // A definition need only be valid: it may import what no host gives.
+    if (defines) validate(decode(bytes));
+    else await keep(name, bytes);
   }
 
-  function keep(name: string | undefined, component: Component): void {
-    current = component.instantiate(given, { deadlock: "trap" });
+  async function keep(name: string | undefined, bytes: Uint8Array): Promise<void> {
+    current = (await load(bytes)).instantiate(given, { deadlock: "trap" });
     opened.push(current);
     if (name === undefined) return;
     instances.set(name, current);
