@@ -139,7 +139,7 @@ export class Store {
 
   /** Something has changed that a waiting thread may have waited for. */
   check(thread: Thread): void {
-    if (thread.state !== "waiting" || thread.queued) return;
+    if (thread.state !== "waiting" || thread.queued || this.trapped !== undefined) return;
     if (thread.ready!()) {
       thread.queued = true;
       this.#ready.push(thread);
@@ -226,7 +226,7 @@ export class Store {
   }
 
   schedule(): void {
-    if (this.#scheduled || this.running !== undefined) return;
+    if (this.#scheduled || this.running !== undefined || this.trapped !== undefined) return;
     if (this.#ready.length === 0 && this.#entries.length === 0) return;
     this.#scheduled = true;
     const turn = () => {
