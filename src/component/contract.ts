@@ -234,6 +234,11 @@ export interface Instance {
   onFinish: (() => void) | undefined;
   /** Settles when `active` is zero and no `waitUntil` work is left. */
   idle(): Promise<void>;
+  /**
+   * Puts it back to the state in which it was opened, so that nothing is left of what it was called
+   * with. Answers false when that cannot be done, and it is to be replaced. Absent where it never can.
+   */
+  reset?(): boolean;
   memoryBytes(): number;
   [Symbol.dispose](): void;
 }
