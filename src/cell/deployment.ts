@@ -63,7 +63,7 @@ export async function deploy(
   const bounds = { ...defaults, ...declaration.limits };
   const lifetime = lifetimeOf(declaration.instances);
   try {
-    const component = await load(bytes, { memoryBytes: bounds.memoryBytes });
+    const component = await load(bytes, { memoryBytes: bounds.memoryBytes, reset: lifetime.policy === "fresh" });
     const open = openerOf(component, bounds.concurrency);
     checkImports(component, declaration);
     const symbolise = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);

@@ -261,6 +261,19 @@ describe("createPool()", () => {
     assert.equal(clock.timers, 0);
   });
 
+  test("drain() makes nothing ahead", async () => {
+    const { pool, clock, instances } = createBench(
+      { instances: 4, concurrency: 1, queue: 8 },
+      { lifetime: { policy: "fresh" } },
+    );
+    await pool.warm();
+    const drained = pool.drain();
+    assert.equal(clock.timers, 1, "the drain's own");
+    await drained;
+    assert.equal(instances.length, 1);
+    assert.equal(clock.timers, 0);
+  });
+
   test("drain() disposes what is still inside when its time is over", async () => {
     const { pool, call, clock, instances } = createBench({ instances: 1, concurrency: 1, queue: 8 });
     await pool.warm();
