@@ -21,10 +21,10 @@ export interface Snapshot {
 }
 
 /**
- * More is slower to write than an instance is to make. It takes about 10 µs to clear a MiB and 20 to
- * copy one, as long as the cache holds it.
+ * More may be slower to write than an instance is to make, which takes some 400 µs at least. A MiB takes
+ * 10 µs to clear and 20 to copy as long as the cache holds it, and twice that beyond.
  */
-const BYTES_MAX = 4 * 2 ** 20;
+const BYTES_MAX = 16 * 2 ** 20;
 
 /** Names under which state is exported; the rest of the name is its kind and index. */
 const PREFIX = "cytoplane:state/";
