@@ -376,6 +376,32 @@ describe("createPool()", () => {
     });
   }
 
+  test("an instance that cannot be put back is not called again, and is replaced", async () => {
+    for (const policy of ["warm", "fresh"] as const) {
+      const bounds = { instances: 2, concurrency: 1, queue: 8 };
+      const { pool, call, clock, instances } = createBench(bounds, {
+        lifetime: { policy, requests: 1 },
+        resettable: true,
+      });
+      await pool.warm();
+      instances[0]!.reset = () => {
+        throw new Error("a resource cannot be closed");
+      };
+      const first = call();
+      clock.advance(0);
+      await first;
+      clock.advance(0);
+      await turn();
+      const second = call();
+      await turn();
+      clock.advance(0);
+      assert.equal((await second).status, 200);
+      assert.deepEqual(instances[0]?.calls, ["0"]);
+      assert.equal(instances[0]?.disposed, 1);
+      await pool.drain();
+    }
+  });
+
   test("fresh: holds instances ready while there are calls, and none when nobody calls", async () => {
     const { pool, call, clock } = createBench(
       { instances: 8, concurrency: 1, queue: 8 },

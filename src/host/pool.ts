@@ -10,7 +10,7 @@
  * Always true: at most `instances` live or start at a time; none has more calls than `concurrency`;
  * a fresh one has had no call before it was started or reset; a call that was let in settles exactly
  * once; a broken instance is never called again; starting is not tried again at once after it
- * failed; a bound on use never costs a call. Time is only read when a call has to wait.
+ * failed; a bound on use never costs a call. Time is not read for a call that finds a warm instance.
  */
 import type { Instance } from "../component/contract.ts";
 import {
@@ -366,7 +366,14 @@ class InstancePool implements Pool {
   /** Puts an instance that is in no call back to its first state. Answers whether that could be done. */
   #renew(slot: Slot): boolean {
     const { instance, leaving } = slot;
-    if (leaving || instance.broken !== undefined || instance.reset?.() !== true) return false;
+    if (leaving || instance.broken !== undefined || instance.reset === undefined) return false;
+    // One that could only be put back in part is in no state to be called.
+    slot.room = 0;
+    try {
+      if (!instance.reset()) return false;
+    } catch {
+      return false;
+    }
     Object.assign(slot, this.#newborn(instance));
     this.#counts.reset++;
     return true;
