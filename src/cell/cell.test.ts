@@ -55,8 +55,11 @@ async function perform(act: string, [first = "", ...rest]: string[]): Promise<un
     case "grumble":
       console.error(new Error("the drawer sticks"));
       return "grumbled";
+    case "visit":
+      return ++visits;
   }
 }
+let visits = 0;
 
 export default {
   async fetch(request: Request): Promise<Response> {
@@ -166,6 +169,25 @@ describe("startCell()", { timeout: 60_000 }, () => {
     assert.equal(readRunFile(state), undefined);
     const log = await readFile(join(state, "logs", "plain.jsonl"), "utf8");
     assert.match(log, /"message":"GET \/version 200"/);
+  });
+
+  test("keeps instances as the manifest says: warm, fresh for every request, or pinned", async () => {
+    const policies = ["warm", "fresh", "pinned"];
+    const services = policies.map((policy) => [policy, { routes: [`/visit/${policy}`], instances: { policy } }]);
+    await using opened = await open(read("kept", Object.fromEntries(services)));
+    const visits = async (policy: string) => {
+      const answers: string[] = [];
+      for (let visit = 0; visit < 3; visit++) answers.push(await opened.get(`/visit/${policy}`));
+      return answers;
+    };
+    assert.deepEqual(await visits("warm"), ["200 1", "200 2", "200 3"]);
+    assert.deepEqual(await visits("pinned"), ["200 1", "200 2", "200 3"]);
+    assert.deepEqual(await visits("fresh"), ["200 1", "200 1", "200 1"]);
+    const together = await Promise.all(Array.from({ length: 40 }, () => opened.get("/visit/fresh")));
+    assert.deepEqual(new Set(together), new Set(["200 1"]));
+    const metrics = await (await fetch(`${opened.cell.adminAddress}/metrics`)).text();
+    assert.match(metrics, /cytoplane_instances_reset_total\{service="fresh"\} 4\d/);
+    assert.match(metrics, /cytoplane_calls_total\{service="fresh"\} 43/);
   });
 
   test("tells the log why a call failed, in the author's file, and the client only in the local environment", async () => {

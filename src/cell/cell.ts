@@ -38,7 +38,7 @@ export async function startCell({ app, components, options = {} }: CellParts): P
     onRecord(record);
   };
   const failures = createFailureLog(sink, clock);
-  const host = createHost({ clock });
+  const host = createHost({ clock, random });
   const metrics = createMetrics(host.status);
   const logAccess = createAccessLog((record) => sink(record as CellRecord), clock.now);
 

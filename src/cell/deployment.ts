@@ -13,7 +13,7 @@ import { openCgiInstance } from "../component/world/cgi.ts";
 import { openHandlerInstance } from "../component/world/handler.ts";
 import { openHttpInstance } from "../component/world/http.ts";
 import { openServiceInstance } from "../component/world/service.ts";
-import type { Deployment } from "../host/index.ts";
+import { type Deployment, lifetimeOf } from "../host/index.ts";
 import { CytoError, limits as defaults, toCytoError } from "../kernel/index.ts";
 import type { Artifact } from "./contract.ts";
 import { type GrantParts, openGrants } from "./grants.ts";
@@ -61,8 +61,9 @@ export async function deploy(
 ): Promise<Deployed> {
   const { name: service } = declaration;
   const bounds = { ...defaults, ...declaration.limits };
+  const lifetime = lifetimeOf(declaration.instances);
   try {
-    const component = await load(bytes, { memoryBytes: bounds.memoryBytes });
+    const component = await load(bytes, { memoryBytes: bounds.memoryBytes, reset: lifetime.policy === "fresh" });
     const open = openerOf(component, bounds.concurrency);
     checkImports(component, declaration);
     const symbolise = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);
@@ -72,9 +73,10 @@ export async function deploy(
         service,
         digest,
         instantiate: async () => open(opened.grants),
-        instances: bounds.instances,
+        instances: lifetime.policy === "pinned" ? 1 : bounds.instances,
         concurrency: component.world === "service" || component.world === "handler" ? bounds.concurrency : 1,
         queue: bounds.queue,
+        lifetime,
       },
       symbolise,
       redact: opened.redact,

@@ -109,6 +109,8 @@ export interface Component {
 export interface LoadOptions {
   /** The most linear memory that each memory of an instance may grow to, in bytes. */
   readonly memoryBytes?: number;
+  /** Instances are to be reset, where the component's modules allow it. */
+  readonly reset?: boolean;
 }
 
 export interface InstantiateOptions {
@@ -132,6 +134,12 @@ export interface CoreInstance extends Disposable {
   readonly exports: Record<string, Record<string, (...args: never[]) => unknown>>;
   /** Bytes of linear memory now held. */
   memoryBytes(): number;
+  /**
+   * Puts it back to the state in which it was made; its handles are dropped. To be called while no
+   * call is under way. Answers false when that cannot be done, and it is to be disposed. Absent where
+   * it never can.
+   */
+  reset?(): boolean;
 }
 
 /** A keyvalue binding as an instance reaches it. */
@@ -234,6 +242,11 @@ export interface Instance {
   onFinish: (() => void) | undefined;
   /** Settles when `active` is zero and no `waitUntil` work is left. */
   idle(): Promise<void>;
+  /**
+   * Puts it back to the state in which it was opened, so that nothing is left of what it was called
+   * with. Answers false when that cannot be done, and it is to be replaced. Absent where it never can.
+   */
+  reset?(): boolean;
   memoryBytes(): number;
   [Symbol.dispose](): void;
 }

@@ -19,6 +19,7 @@ import { CanonContext } from "./canon-context.ts";
 import type { CoreValue, Flat } from "./codec.ts";
 import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
 import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import { camelCase, GuestResource, pascalCase, type ResourceType, withoutVersion } from "./types.ts";
 
 export interface Linkage {
@@ -28,9 +29,17 @@ export interface Linkage {
   /** When false, what would suspend the guest traps. */
   readonly suspend: boolean;
   readonly deadlock: "wait" | "trap";
+  /** Present when the modules expose their state and it is to be put back; counted here. */
+  readonly resets: ResetCount | undefined;
 }
 
-export function instantiate({ plan, modules, imports, suspend, deadlock }: Linkage): CoreInstance {
+/** How often instances of a component were reset, and how often that could not be done. */
+export interface ResetCount {
+  done: number;
+  failed: number;
+}
+
+export function instantiate({ plan, modules, imports, suspend, deadlock, resets }: Linkage): CoreInstance {
   const hosts = resolveHosts(plan, imports);
   const blocking = blockingOf(plan, hosts);
   const suspends = suspend && blocking.size > 0;
@@ -201,17 +210,36 @@ export function instantiate({ plan, modules, imports, suspend, deadlock }: Linka
     }
     exports[name] = target;
   }
+  // What a start function took from the host cannot be given again.
+  const taken = () => takeSnapshot(instances.filter((instance) => instance !== undefined));
+  const snapshot = resets && homes.every(({ handles }) => handles.size === 0) ? taken() : undefined;
+
+  /** Whatever the guest still holds of the host's. */
+  function drop(): void {
+    for (const { handles } of homes) {
+      for (const { type, resource } of handles.owned()) if (type.home === undefined) destroy(type, resource, undefined);
+      for (const entry of handles.others()) if (entry instanceof End) entry.shared.drop();
+    }
+  }
+
   const memories = plan.memories.map((of) => item(of) as WebAssembly.Memory);
   return {
     exports,
     memoryBytes: () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0),
+    ...(resets &&
+      snapshot && {
+        reset() {
+          if (!store.idle) return false;
+          drop();
+          for (const home of homes) home.clear();
+          const restored = snapshot.restore();
+          resets[restored ? "done" : "failed"]++;
+          return restored;
+        },
+      }),
     [Symbol.dispose]() {
       store.trap(new CytoError("cancelled", "Cannot run the component on: the instance has ended"));
-      for (const { handles } of homes) {
-        for (const { type, resource } of handles.owned())
-          if (type.home === undefined) destroy(type, resource, undefined);
-        for (const entry of handles.others()) if (entry instanceof End) entry.shared.drop();
-      }
+      drop();
     },
   };
 }

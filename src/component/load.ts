@@ -10,9 +10,10 @@ import type { Component, LoadOptions, World } from "./contract.ts";
 import { boundMemory } from "./core-module.ts";
 import { decode } from "./decode.ts";
 import { fuse } from "./fuse.ts";
-import { instantiate } from "./instantiate.ts";
+import { instantiate, type ResetCount } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
+import { exposeState } from "./snapshot.ts";
 import { validate } from "./validate.ts";
 
 /**
@@ -28,17 +29,26 @@ export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promis
   validate(definition);
   const { modules: binaries, ...plan } = fuse(planOf(definition));
   const used = new Set(plan.instances.map((instance) => instance?.module));
-  const modules = await Promise.all(
-    binaries.map((module, index) => (used.has(index) ? compile(module, options) : undefined)),
-  );
+  const wanted = binaries.map((module, index) => (used.has(index) ? module : undefined));
+  const exposed = options.reset === true ? wanted.map((module) => module && exposeState(module)) : [];
+  const reset = exposed.length > 0 && wanted.every((module, index) => !module || exposed[index]);
+  const modules = await Promise.all((reset ? exposed : wanted).map((module) => module && compile(module, options)));
+  const resets: ResetCount = { done: 0, failed: 0 };
   return {
     ...known,
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
-    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) =>
-      instantiate({ plan, modules, imports, suspend, deadlock }),
+    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) => {
+      const counted = reset && paysOff(resets) ? resets : undefined;
+      return instantiate({ plan, modules, imports, suspend, deadlock, resets: counted });
+    },
   };
+}
+
+/** A snapshot costs as much as an instance: none is taken of a component that mostly grows its memory. */
+function paysOff({ done, failed }: ResetCount): boolean {
+  return failed <= done + 8;
 }
 
 /** `sha256:…`, the name by which a component is known. */

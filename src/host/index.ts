@@ -1,3 +1,4 @@
-export type { Deployment, Host, Pool, PoolStatus, Standby } from "./contract.ts";
+export type { Deployment, Host, Lifetime, Pool, PoolStatus, Standby } from "./contract.ts";
 export { createHost, type HostParts } from "./host.ts";
+export { lifetimeOf } from "./lifetime.ts";
 export { createPool, type PoolParts } from "./pool.ts";

@@ -62,10 +62,31 @@ export function createMetrics(pools: () => readonly PoolSample[]): Metrics {
     bounds: SECONDS,
   });
   poolGauge("cytoplane_instances", "Live instances.", (pool) => pool.instances);
+  poolGauge("cytoplane_instances_ready", "Live instances that are empty and fit for a call.", (pool) => pool.ready);
   poolGauge("cytoplane_calls_active", "Calls inside of instances.", (pool) => pool.active);
   poolGauge("cytoplane_calls_queued", "Calls that wait for an instance.", (pool) => pool.queued);
   poolGauge("cytoplane_memory_bytes", "Linear memory of all instances.", (pool) => pool.memoryBytes);
-  poolGauge("cytoplane_traps", "Instances of this version that trapped.", (pool) => pool.traps);
+  poolCounter("cytoplane_calls_total", "Calls that instances took.", (pool) => pool.calls);
+  poolCounter("cytoplane_instances_started_total", "Instances made.", (pool) => pool.started);
+  poolCounter("cytoplane_instances_failed_total", "Instances that could not be started.", (pool) => pool.failed);
+  poolCounter("cytoplane_instances_reset_total", "Instances put back to their first state.", (pool) => pool.reset);
+  poolCounter("cytoplane_instances_evicted_total", "Instances let go because idle.", (pool) => pool.evicted);
+  poolCounter("cytoplane_instances_retired_total", "Instances replaced because worn.", (pool) => pool.retired);
+  poolCounter("cytoplane_instances_trapped_total", "Instances that trapped.", (pool) => pool.traps);
+
+  /** Begins again with each version of a service, as counters may. */
+  function poolCounter(name: string, help: string, value: (pool: PoolSample) => number): void {
+    new Counter({
+      name,
+      help,
+      labelNames: ["service"],
+      registers,
+      collect() {
+        this.reset();
+        for (const pool of pools()) this.inc({ service: pool.service }, value(pool));
+      },
+    });
+  }
 
   function poolGauge(name: string, help: string, value: (pool: PoolSample) => number): void {
     new Gauge({

@@ -59,10 +59,15 @@ describe("createMetrics()", () => {
   });
 
   test("asks the pools at each scrape", async () => {
-    const pool = { service: "cart", instances: 2, active: 3, queued: 1, traps: 0, memoryBytes: 65_536 };
+    const levels = { instances: 2, ready: 1, active: 3, queued: 1, memoryBytes: 65_536 };
+    const counts = { calls: 9, started: 4, failed: 1, reset: 5, evicted: 1, retired: 2, traps: 0 };
+    const pool = { service: "cart", ...levels, ...counts };
     const pools = [pool];
     const metrics = createMetrics(() => pools);
-    assert.ok((await metrics.expose()).text.includes('cytoplane_instances{service="cart"} 2'));
+    const first = (await metrics.expose()).text;
+    for (const line of ['cytoplane_instances{service="cart"} 2', 'cytoplane_instances_reset_total{service="cart"} 5']) {
+      assert.ok(first.includes(line), line);
+    }
     pools[0] = { ...pool, service: "checkout", instances: 1 };
     const { text } = await metrics.expose();
     assert.ok(text.includes('cytoplane_instances{service="checkout"} 1') && !text.includes('{service="cart"}'));

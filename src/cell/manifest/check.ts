@@ -21,7 +21,7 @@ export function checkApp(app: App, root: Tree, routeTrees: ReadonlyMap<RouteDecl
   const findings: Finding[] = [];
   for (const [name, tree, key] of services) {
     findings.push(...checkCode(app, name, tree, key), ...checkCalls(app, tree), ...checkEgress(tree));
-    findings.push(...checkDirectories(app, name, tree), ...checkPlainSecrets(tree));
+    findings.push(...checkDirectories(app, name, tree), ...checkPlainSecrets(tree), ...checkInstances(app, name, tree));
     const service = app.services[name];
     const called = Object.values(app.services).some((other) => other.calls.includes(name));
     const told = tree.kind === "map" && !tree.incomplete && items(field(tree, "routes")).length === 0;
@@ -129,6 +129,19 @@ function checkDirectories(app: App, name: string, tree: Tree): Finding[] {
     return [{ at: value.at, message: `the directory for ${guest} ${message}`, hint: `looked for ${host}` }];
   });
 }
+
+/** What a service says of its instances and its policy has no use for. */
+function checkInstances(app: App, name: string, tree: Tree): Finding[] {
+  const policy = app.services[name]?.instances.policy ?? "warm";
+  const unused: readonly string[] = unusedBy[policy];
+  return fields(field(tree, "instances")).flatMap(([word, , key]) => {
+    if (!unused.includes(word)) return [];
+    const message = `${word} has no effect on ${policy} instances`;
+    return [{ at: key, severity: "warning" as const, message, hint: "remove it, or choose another policy" }];
+  });
+}
+
+const unusedBy = { warm: [], fresh: ["requests", "age"], pinned: ["requests", "age", "idle", "ready"] } as const;
 
 /** A secret written down in plain sight. Its value is in no message. */
 function checkPlainSecrets(tree: Tree): Finding[] {

@@ -36,6 +36,7 @@ export interface ServiceDeclaration {
   readonly environment: Readonly<Record<string, string>>;
   readonly policy: PolicyDeclaration;
   readonly limits: Partial<Limits>;
+  readonly instances: InstancesDeclaration;
 }
 
 export interface RouteDeclaration {
@@ -65,6 +66,15 @@ export type BindingDeclaration = {
 export interface PolicyDeclaration {
   readonly timeoutMs?: number;
   readonly retry?: { readonly attempts: number };
+}
+
+/** How its instances come and go; what is absent has a default. */
+export interface InstancesDeclaration {
+  readonly policy?: "warm" | "fresh" | "pinned";
+  readonly requests?: number;
+  readonly ageMs?: number;
+  readonly idleMs?: number;
+  readonly ready?: number;
 }
 
 /** One thing wrong with a manifest, and where. */

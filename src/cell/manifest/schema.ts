@@ -151,6 +151,36 @@ const policy: Schema = {
   additionalProperties: false,
 };
 
+const instances: Schema = {
+  type: "object",
+  description: "How instances come and go. How many there may be is said under limits.",
+  properties: {
+    policy: {
+      type: "string",
+      enum: ["warm", "fresh", "pinned"],
+      default: "warm",
+      description:
+        "`warm`: an instance takes calls until it is worn. `fresh`: every request meets an instance that nobody has used. `pinned`: one instance that lives, started again after a trap.",
+    },
+    requests: {
+      type: "integer",
+      minimum: 1,
+      default: 100_000,
+      description: "Calls after which a warm instance is replaced; each draws its own number, from half of this on.",
+    },
+    age: duration("The age at which a warm instance is replaced; each draws its own, from half of this on.", "1h"),
+    idle: duration("How long an instance stays that nobody calls; the last one goes too.", "60s"),
+    ready: {
+      type: "integer",
+      minimum: 0,
+      maximum: 4096,
+      description: "Empty instances made ahead for the next requests, as long as there are any: 0, with fresh 2.",
+    },
+  },
+  additionalProperties: false,
+  examples: [{ policy: "fresh" }],
+};
+
 type Unit = "count" | "bytes" | "ms";
 interface LimitText {
   readonly unit: Unit;
@@ -307,6 +337,7 @@ const service: Schema = {
     },
     policy,
     limits: limitsOf("service"),
+    instances,
   },
   additionalProperties: false,
 };
@@ -328,6 +359,7 @@ export const manifestSchema: Schema = {
     },
     policy: { ...policy, description: "Policy of every service that says nothing else." },
     limits: limitsOf("app"),
+    instances: { ...instances, description: "How the instances of every service come and go that says nothing else." },
     environments: {
       type: "object",
       description: "What differs in an environment (`--env production`); laid over the rest, map by map.",
@@ -342,6 +374,7 @@ export const manifestSchema: Schema = {
           services: { type: "object", description: "Services by name.", additionalProperties: serviceRef },
           policy,
           limits: limitsOf("app"),
+          instances,
         },
         additionalProperties: false,
       },
