@@ -24,6 +24,12 @@ export interface Verdict {
   readonly failure?: string;
 }
 
+/** What the suite's programs of sockets need: each other, and servers of their own. */
+const thisMachine = ["tcp", "udp"].flatMap((protocol) => [
+  ...["127.0.0.0/8", "[::1]"].flatMap((host) => ["--egress", `${protocol}://${host}:*`]),
+  ...["0.0.0.0", "[::]"].flatMap((address) => ["--listen", `${protocol}://${address}:*`]),
+]);
+
 const cyto = fileURLToPath(new URL("../../bin/cyto.js", import.meta.url));
 
 export async function judge(program: string, timeoutMs: number): Promise<Verdict> {
@@ -134,7 +140,7 @@ class Trial {
       `${name}=${value}`,
     ]);
     for (const address of Object.values(this.#servers)) flags.push("--egress", address);
-    if (proposals.includes("sockets")) flags.push("--network");
+    if (proposals.includes("sockets")) flags.push(...thisMachine);
     if (root !== undefined) {
       const copy = join(this.#folder, "root");
       await mkdir(copy);

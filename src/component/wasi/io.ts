@@ -248,13 +248,15 @@ export class OutputStream extends Waitable {
   }
 
   blockingWriteAndFlush(contents: Uint8Array): undefined | Promise<undefined> {
-    const room = this.#room();
-    if (contents.length <= room) {
-      this.#write(contents);
-      return undefined;
+    let rest = contents;
+    for (let room = this.#room(); rest.length > room; room = this.#room()) {
+      const left = rest.subarray(room);
+      if (room === 0) return this.changed().then(() => this.blockingWriteAndFlush(left));
+      this.#write(rest.subarray(0, room));
+      rest = left;
     }
-    if (room > 0) this.#write(contents.subarray(0, room));
-    return this.changed().then(() => this.blockingWriteAndFlush(contents.subarray(room)));
+    this.#write(rest);
+    return undefined;
   }
 
   flush(): void {
@@ -273,11 +275,15 @@ export class OutputStream extends Waitable {
   }
 
   blockingWriteZeroesAndFlush(len: bigint): undefined | Promise<undefined> {
-    const room = this.#room();
-    const now = len > BigInt(room) ? room : Number(len);
-    if (now > 0) this.#write(new Uint8Array(now));
-    const rest = len - BigInt(now);
-    return rest === 0n ? undefined : this.changed().then(() => this.blockingWriteZeroesAndFlush(rest));
+    let rest = len;
+    for (let room = this.#room(); rest > BigInt(room); room = this.#room()) {
+      const left = rest - BigInt(room);
+      if (room === 0) return this.changed().then(() => this.blockingWriteZeroesAndFlush(left));
+      this.#write(new Uint8Array(room));
+      rest = left;
+    }
+    this.#write(new Uint8Array(Number(rest)));
+    return undefined;
   }
 
   splice(src: InputStream, len: bigint): bigint {

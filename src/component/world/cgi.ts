@@ -204,8 +204,9 @@ interface Head {
 /** Where the header's text ends, and where the body begins. */
 function endOfHead(bytes: Uint8Array): { readonly start: number; readonly end: number } | undefined {
   for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, at + 1)) {
-    if (bytes[at + 1] === lineFeed) return { start: at, end: at + 2 };
-    if (bytes[at + 1] === carriageReturn && bytes[at + 2] === lineFeed) return { start: at, end: at + 3 };
+    const start = bytes[at - 1] === carriageReturn ? at - 1 : at;
+    if (bytes[at + 1] === lineFeed) return { start, end: at + 2 };
+    if (bytes[at + 1] === carriageReturn && bytes[at + 2] === lineFeed) return { start, end: at + 3 };
   }
   return undefined;
 }
