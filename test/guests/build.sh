@@ -1,5 +1,5 @@
 #!/bin/sh
-# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|system|wstd|rust|c|go]...
+# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|system|wstd|rust|c|go|python]...
 # README.md tells what each of them needs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -39,6 +39,15 @@ for name in "$@"; do
     # Larger than a repository wants to hold: compressed, without the date.
     (cd "$here/go" && GOOS=wasip1 GOARCH=wasm go build -trimpath -ldflags="-s -w -buildid=" -o "$target/tool-go.wasm" .)
     gzip -9nc "$target/tool-go.wasm" >"$here/tool-go.wasm.gz"
+    ;;
+  python)
+    # 18 MB: for trying, and not committed. componentize-py is the package of that name on PyPI.
+    mkdir -p "$target/python/deps"
+    cp "$here/python/wit/tool.wit" "$target/python/"
+    for package in cli clocks filesystem io random sockets; do
+      cp -r "$here/../../node_modules/@bytecodealliance/jco/lib/wit/builtin/0.2.12/wasi-$package" "$target/python/deps/"
+    done
+    (cd "$here/python" && componentize-py -d "$target/python" -w tool componentize app -o "$target/tool-python.wasm")
     ;;
   wstd)
     # The example of a published crate, built as it is from where cargo keeps it.

@@ -27,7 +27,7 @@ export type StreamError = { readonly tag: "closed" } | { readonly tag: "last-ope
 
 const closed: StreamError = { tag: "closed" };
 const nothing = new Uint8Array(0);
-/** The most bytes one `read` answers and one `write` takes. */
+/** The most bytes one `read` answers, and what most sinks have room for. */
 export const chunkBytes = 65_536;
 const chunkBytesBig = BigInt(chunkBytes);
 
@@ -219,7 +219,7 @@ export class InputStream extends Waitable {
 
 /** Where an output stream's bytes go. */
 export interface ByteSink {
-  /** Bytes it takes now, at most `chunkBytes`; 0 says: later, and {@link OutputStream.progress} then. */
+  /** Bytes it takes now; 0 says: later, and {@link OutputStream.progress} then. */
   room(): number;
   /** Takes all of `bytes`, never more than `room()`. What it throws fails the stream. */
   write(bytes: Uint8Array): void;

@@ -39,9 +39,13 @@ export function preview1(grants: Grants, state: HostState, stdio: StandardIo): P
     ...pollFunctions(table, grants.clock, alarms),
     ...socketFunctions(table),
   };
-  return Object.fromEntries(
-    Object.entries(functions).map(([name, run]) => [name, answering(run, waits.has(name), state)]),
-  );
+  // A module imports a few of them, and an instance may live for one request: only these are made ready.
+  return new Proxy(functions as Preview1, {
+    get(_, name) {
+      const run = typeof name === "string" && Object.hasOwn(functions, name) ? functions[name] : undefined;
+      return run && answering(run, waits.has(name as string), state);
+    },
+  });
 }
 
 type Run = (memory: GuestMemory, ...values: never[]) => unknown;

@@ -39,13 +39,19 @@ class StandardOutputStream extends OutputStream {
   override [Symbol.dispose](): void {}
 }
 
+/**
+ * What a command may write at once. As much as other hosts take: there are programs that write without
+ * a buffer, and lose what is not taken.
+ */
+const pieceBytes = 1024 * 1024;
+
 /** Writes one piece at a time: there is no room while the one before is on its way. */
 function paced(output: StandardOutput, state: HostState): OutputStream {
   let underway = false;
   const stream = new StandardOutputStream({
     room() {
       assertLive(state);
-      return underway ? 0 : chunkBytes;
+      return underway ? 0 : pieceBytes;
     },
     write(bytes) {
       const taken = output.write(bytes);
