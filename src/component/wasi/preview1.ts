@@ -19,19 +19,34 @@ import { DescriptorTable, directoryRights, type Open, streamRights } from "./pre
 import { assertLive, type HostState } from "./state.ts";
 import type { StandardIo } from "./stdio.ts";
 
-export type Preview1 = Record<string, HostFunction>;
-
 /** The ones that wait. */
 const waits = new Set(["fd_read", "fd_write", "fd_sync", "fd_datasync", "poll_oneoff"]);
 
-export function preview1(grants: Grants, state: HostState, stdio: StandardIo): Preview1 {
+export function preview1(grants: Grants, state: HostState, stdio: StandardIo) {
+  let functions: Record<string, Run> | undefined;
+  const find = (name: string): Run | undefined => {
+    functions ??= functionsOf(grants, state, stdio);
+    return Object.hasOwn(functions, name) ? functions[name] : undefined;
+  };
+  // Components import none of them, a module few, and an instance may live for one request: each is made on demand.
+  const none: Record<string, HostFunction> = {};
+  const onDemand: ProxyHandler<typeof none> = {
+    get(_, name) {
+      const run = typeof name === "string" ? find(name) : undefined;
+      return run && answering(run, waits.has(name as string), state);
+    },
+  };
+  return { wasi_snapshot_preview1: new Proxy(none, onDemand) };
+}
+
+function functionsOf(grants: Grants, state: HostState, stdio: StandardIo): Record<string, Run> {
   let opened: DescriptorTable | undefined;
   const table = (): DescriptorTable => {
     opened ??= openTable(grants, state, stdio);
     return opened;
   };
   const alarms = clocks(grants.clock, state)["wasi:clocks/monotonic-clock"];
-  const functions: Record<string, Run> = {
+  return {
     ...programFunctions(grants),
     ...clockFunctions(grants, alarms.now),
     ...fileFunctions(table),
@@ -39,13 +54,6 @@ export function preview1(grants: Grants, state: HostState, stdio: StandardIo): P
     ...pollFunctions(table, grants.clock, alarms),
     ...socketFunctions(table),
   };
-  // A module imports a few of them, and an instance may live for one request: only these are made ready.
-  return new Proxy(functions as Preview1, {
-    get(_, name) {
-      const run = typeof name === "string" && Object.hasOwn(functions, name) ? functions[name] : undefined;
-      return run && answering(run, waits.has(name as string), state);
-    },
-  });
 }
 
 type Run = (memory: GuestMemory, ...values: never[]) => unknown;

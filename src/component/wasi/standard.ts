@@ -14,7 +14,7 @@ import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { keyvalue } from "./keyvalue.ts";
 import { logging } from "./logging.ts";
-import { type Preview1, preview1 } from "./preview1.ts";
+import { preview1 } from "./preview1.ts";
 import { random } from "./random.ts";
 import { secrets } from "./secrets.ts";
 import { sockets } from "./sockets.ts";
@@ -23,7 +23,6 @@ import { standardIo } from "./stdio.ts";
 
 export function wasiImports(grants: Grants, state: HostState): ImportObject {
   const stdio = standardIo(grants, state);
-  let forModules: Preview1 | undefined;
   return {
     ...io, // errors, pollables and streams, which the others are made of
     ...cli(grants, stdio), // environment and arguments; standard streams, or log lines; exit as a trap
@@ -36,10 +35,6 @@ export function wasiImports(grants: Grants, state: HostState): ImportObject {
     ...config(grants.config),
     ...logging(grants, state),
     ...secrets(grants, state), // our own: no standard exists
-    // All that a core module of WASI 0.1 may import, made for one that does.
-    get wasi_snapshot_preview1(): Preview1 {
-      forModules ??= preview1(grants, state, stdio);
-      return forModules;
-    },
+    ...preview1(grants, state, stdio), // all that a core module of WASI 0.1 may import
   };
 }
