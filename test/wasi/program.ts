@@ -24,10 +24,10 @@ export interface Verdict {
   readonly failure?: string;
 }
 
-/** What the suite's programs of sockets need: each other, and servers of their own. */
-const thisMachine = ["tcp", "udp"].flatMap((protocol) => [
-  ...["127.0.0.0/8", "[::1]"].flatMap((host) => ["--egress", `${protocol}://${host}:*`]),
-  ...["0.0.0.0", "[::]"].flatMap((address) => ["--listen", `${protocol}://${address}:*`]),
+/** What programs about sockets may do: everything with this machine, and to ask for any address of it. */
+const loopback = ["tcp", "udp"].flatMap((protocol) => [
+  ...["127.0.0.0/8", "[::1]"].flatMap((at) => ["--egress", `${protocol}://${at}:*`]),
+  ...["0.0.0.0", "[::]"].flatMap((at) => ["--listen", `${protocol}://${at}:*`]),
 ]);
 
 const cyto = fileURLToPath(new URL("../../bin/cyto.js", import.meta.url));
@@ -140,7 +140,7 @@ class Trial {
       `${name}=${value}`,
     ]);
     for (const address of Object.values(this.#servers)) flags.push("--egress", address);
-    if (proposals.includes("sockets")) flags.push(...thisMachine);
+    if (proposals.includes("sockets")) flags.push(...loopback);
     if (root !== undefined) {
       const copy = join(this.#folder, "root");
       await mkdir(copy);

@@ -30,6 +30,8 @@ describe("a command as CGI", () => {
       ["content-type", "text/css"],
       ["x-sample", "one"],
       ["x-sample", "two"],
+      ["x_sample", "three"],
+      ["greeting", "mine"],
       ["cookie", "a=1"],
       ["cookie", "b=2"],
       ["proxy", "http://evil.test"],
@@ -58,6 +60,12 @@ describe("a command as CGI", () => {
         "GREETING=hello",
       ],
     );
+  });
+
+  test("lets no client set a variable that was declared", async () => {
+    const { call } = open([["HTTP_X_SAMPLE", "declared"]]);
+    const { body } = await call("/", { headers: [["x-sample", "mine"]] });
+    assert.match(String(await gather(body)), /^HTTP_X_SAMPLE=declared$/m);
   });
 
   test("is a fresh run for each request, one at a time", async () => {
