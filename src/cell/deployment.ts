@@ -10,6 +10,7 @@ import { type Component, digestOf, type Grants, type Instance, load } from "../c
 import { wasiImports } from "../component/wasi/standard.ts";
 import { createHostState } from "../component/wasi/state.ts";
 import { openCgiInstance } from "../component/world/cgi.ts";
+import { openHandlerInstance } from "../component/world/handler.ts";
 import { openHttpInstance } from "../component/world/http.ts";
 import { openServiceInstance } from "../component/world/service.ts";
 import type { Deployment } from "../host/index.ts";
@@ -72,7 +73,7 @@ export async function deploy(
         digest,
         instantiate: async () => open(opened.grants),
         instances: bounds.instances,
-        concurrency: component.world === "service" ? bounds.concurrency : 1,
+        concurrency: component.world === "service" || component.world === "handler" ? bounds.concurrency : 1,
         queue: bounds.queue,
       },
       symbolise,
@@ -94,11 +95,16 @@ function openerOf(component: Component, concurrency: number): (grants: Grants) =
         const state = createHostState(grants);
         return openHttpInstance(component.instantiate(wasiImports(grants, state)), state);
       };
+    case "handler":
+      return (grants) => {
+        const state = createHostState(grants);
+        return openHandlerInstance(component.instantiate(wasiImports(grants, state)), state, concurrency);
+      };
     case "command":
       return (grants) => openCgiInstance(component, grants);
     case undefined:
       throw new CytoError("invalid-component", "it exports nothing that takes requests", {
-        hint: `It must export wasi:http/incoming-handler (0.2) or cytoplane:service/handler, or be a command that answers as CGI; it exports ${component.exports.join(", ") || "nothing"}.`,
+        hint: `It must export wasi:http/handler (0.3), wasi:http/incoming-handler (0.2) or cytoplane:service/handler, or be a command that answers as CGI; it exports ${component.exports.join(", ") || "nothing"}.`,
       });
   }
 }

@@ -1,5 +1,7 @@
 /** What a component is, and what a manifest must give it before it runs. For people, not for the way of a call. */
-import { load, type World } from "../component/index.ts";
+import { load, type Producer, printWit, readProvenance, readWit, type Wit, type World } from "../component/index.ts";
+
+export { printWit };
 
 export interface Inspection {
   readonly digest: string;
@@ -8,6 +10,10 @@ export interface Inspection {
   readonly world: World | undefined;
   readonly imports: readonly ImportNeed[];
   readonly exports: readonly string[];
+  /** The languages and tools that made it. */
+  readonly producers: readonly Producer[];
+  /** Every interface, type and function that it imports and exports; a program of WASI 0.1 has none. */
+  readonly interface: Wit | undefined;
 }
 
 export interface ImportNeed {
@@ -25,12 +31,14 @@ export interface ImportNeed {
 /** Throws `invalid-component`, saying what the bytes are instead. */
 export async function inspectComponent(bytes: Uint8Array): Promise<Inspection> {
   const { digest, size, world, imports, exports } = await load(bytes);
-  return { digest, size, world, exports, imports: imports.map(needOf) };
+  const { producers } = readProvenance(bytes);
+  return { digest, size, world, exports, imports: imports.map(needOf), producers, interface: await readWit(bytes) };
 }
 
 /** By interface, without version; the first that begins the name decides. */
 const sources: readonly (readonly [prefix: string, key: string | undefined])[] = [
   ["wasi:http/outgoing-handler", "egress: [<host>]"],
+  ["wasi:http/client", "egress: [<host>]"],
   ["wasi:http/types", undefined],
   ["wasi:keyvalue/", "bindings: { <name>: { keyvalue: sqlite } }"],
   ["wasi:config/", "config: { <name>: <value> }"],

@@ -16,13 +16,28 @@ describe("cyto inspect", () => {
     assert.match(stdout, /^is +a wasi:http service\ndigest +sha256:[0-9a-f]{64}\nsize +[\d.]+ kB/);
     assert.match(stdout, /\n {2}wasi:http\/types@0\.2\.\d+ +given\n/);
     assert.match(stdout, /\n {2}wasi:cli\/environment@0\.2\.\d+ +declare +environment: \{ <NAME>: <value> \}\n/);
-    assert.match(stdout, /\nexports\n {2}wasi:http\/incoming-handler@0\.2\.\d+\n$/);
+    assert.match(stdout, /\nexports\n {2}wasi:http\/incoming-handler@0\.2\.\d+\n\npackage root:component;\n/);
+    assert.match(stdout, /\n {2}interface poll \{\n {4}resource pollable \{\n/);
   });
 
-  test("--wit prints the interface, --json all of it in a line", async () => {
-    assert.match((await run(["inspect", hello, "--wit"], { cwd })).stdout, /world root \{\n {2}import wasi:/);
+  test("--wit prints the interface alone, --json all of it in a line", async () => {
+    const { stdout } = await run(["inspect", hello, "--wit"], { cwd });
+    assert.match(stdout, /^package root:component;\n\nworld root \{\n {2}import wasi:/);
     const found = JSON.parse((await run(["inspect", hello, "--wit", "--json"], { cwd })).stdout);
-    assert.deepEqual(Object.keys(found), ["event", "file", "digest", "size", "world", "exports", "imports", "wit"]);
+    assert.deepEqual(Object.keys(found), [
+      "event",
+      "file",
+      "digest",
+      "size",
+      "world",
+      "exports",
+      "imports",
+      "producers",
+      "interface",
+      "wit",
+    ]);
+    assert.equal(`${found.wit}\n`, stdout);
+    assert.ok(found.interface.packages.some(({ name }: { name: string }) => name.startsWith("wasi:http@")));
     assert.equal(found.size, readFileSync(hello).byteLength);
   });
 

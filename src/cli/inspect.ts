@@ -16,15 +16,15 @@ export function addInspect(program: Command, frame: Frame): void {
     .command("inspect")
     .summary("show what a component needs and offers")
     .description(
-      "Shows a component's digest and size, what it imports and what in a manifest gives that, and what it exports.",
+      "Shows a component's digest and size, what it imports and what in a manifest gives that, what it exports, and its whole interface as WIT.",
     )
     .argument("<component.wasm>", "the component's file")
-    .option("--wit", "print its interface as WIT as well")
+    .option("--wit", "print its interface as WIT, and nothing else")
     .action(runs(frame, inspect));
   addManual(command, {
     examples: [
-      ["cyto inspect service.wasm", "its digest, imports, exports, capabilities"],
-      ["cyto inspect service.wasm --wit", "and the whole interface"],
+      ["cyto inspect service.wasm", "its digest, imports, exports, interface"],
+      ["cyto inspect service.wasm --wit > service.wit", "the interface alone, for other tools"],
     ],
   });
 }
@@ -32,7 +32,7 @@ export function addInspect(program: Command, frame: Frame): void {
 async function inspect(context: Context, [place = ""]: readonly string[], options: InspectOptions): Promise<void> {
   const { output, terminal } = context;
   const bytes = readComponent(resolve(terminal.cwd, place), place);
-  const { inspectComponent } = await import("../cell/inspection.ts");
+  const { inspectComponent, printWit } = await import("../cell/inspection.ts");
   const found = await inspectComponent(bytes).catch((error: unknown) => {
     if (!(error instanceof CytoError)) throw error;
     throw new CytoError(error.code, `Cannot inspect ${place}: ${error.message}`, {
@@ -40,10 +40,12 @@ async function inspect(context: Context, [place = ""]: readonly string[], option
       ...hintOf(error),
     });
   });
-  const wit = options.wit ? await readWit(bytes) : undefined;
-  output.event("component", { file: place, ...found, ...(wit !== undefined && { wit }) });
-  output.print(describe(found, context));
-  if (wit !== undefined) output.print(`\n${wit.trimEnd()}`);
+  const wit =
+    found.interface === undefined
+      ? "// a program of WASI 0.1, without an interface of its own"
+      : printWit(found.interface).trimEnd();
+  output.event("component", { file: place, ...found, ...(options.wit && { wit }) });
+  output.print(options.wit ? paintWit(wit, context) : `${describe(found, context)}\n\n${paintWit(wit, context)}`);
 }
 
 /** A component's bytes; `place` is how the user named it. */
@@ -59,11 +61,12 @@ export function readComponent(path: string, place: string): Uint8Array {
   }
 }
 
-function describe({ digest, size, world, imports, exports }: Inspection, { output }: Context): string {
+function describe({ digest, size, world, imports, exports, producers }: Inspection, { output }: Context): string {
   const { bold, dim, green, red, yellow } = output.paint;
   const worlds = {
     service: "a service of Cytoplane's own world",
     http: "a wasi:http service",
+    handler: "a wasi:http 0.3 service",
     command: "a command: run once by cyto run, or served as CGI",
   };
   const lines = [
@@ -71,6 +74,10 @@ function describe({ digest, size, world, imports, exports }: Inspection, { outpu
     `${bold("digest")}   ${digest}`,
     `${bold("size")}     ${formatBytes(size)} ${dim(`(${size} bytes)`)}`,
   ];
+  if (producers.length > 0) {
+    const made = producers.map(({ name, version }) => `${name} ${dim(version)}`.trimEnd());
+    lines.push(`${bold("made by")}  ${[...new Set(made)].join(", ")}`);
+  }
   const state = { given: dim("given"), declared: green("declare"), missing: red("missing") };
   const rows = imports.map(({ name, state, key }) => [name, state, key ?? ""]);
   if (rows.length > 0) {
@@ -90,9 +97,16 @@ function describe({ digest, size, world, imports, exports }: Inspection, { outpu
   return lines.join("\n");
 }
 
-async function readWit(bytes: Uint8Array): Promise<string> {
-  const { componentWit } = await import("@bytecodealliance/jco");
-  return componentWit(bytes);
+/** The words of WIT stand out from the names in it. */
+function paintWit(wit: string, { output }: Context): string {
+  const { cyan, dim } = output.paint;
+  return wit
+    .replace(
+      /^( *)(package|world|interface|import|export|use|type|record|variant|enum|flags|resource)\b/gm,
+      (_, space, word) => `${space}${cyan(word)}`,
+    )
+    .replace(/: (static async|static|async)? ?func\(/g, (text) => dim(text.slice(0, -1)) + text.slice(-1))
+    .replace(/\/\/.*$/gm, (comment) => dim(comment));
 }
 
 function hintOf(error: CytoError): { readonly hint?: string } {

@@ -2,6 +2,7 @@
  * What one lift or lower sees of its instance: memory, allocator, handles, and how strings are encoded.
  * Every access of memory that a guest asks for is checked here.
  */
+import type { Carrier } from "./async/carry.ts";
 import type { CanonOptions } from "./decode.ts";
 import type { HandleTable } from "./handles.ts";
 
@@ -18,24 +19,24 @@ export function trap(problem: string): never {
 export class CanonContext {
   readonly home: number;
   readonly handles: HandleTable;
-  readonly #memory: WebAssembly.Memory | undefined;
-  readonly #realloc: Realloc | undefined;
+  readonly carrier: Carrier;
   readonly #encoding: CanonOptions["encoding"];
+  #memory: WebAssembly.Memory | undefined;
+  #realloc: Realloc | undefined;
   view: DataView = noMemory;
   bytes: Buffer = Buffer.from(noMemory.buffer);
 
-  constructor(
-    home: number,
-    handles: HandleTable,
-    memory: WebAssembly.Memory | undefined,
-    realloc: Realloc | undefined,
-    encoding: CanonOptions["encoding"],
-  ) {
+  constructor(home: number, handles: HandleTable, carrier: Carrier, encoding: CanonOptions["encoding"]) {
     this.home = home;
     this.handles = handles;
+    this.carrier = carrier;
+    this.#encoding = encoding;
+  }
+
+  /** Called once, when the core instances that they belong to have been made. */
+  bind(memory: WebAssembly.Memory | undefined, realloc: Realloc | undefined): void {
     this.#memory = memory;
     this.#realloc = realloc;
-    this.#encoding = encoding;
   }
 
   /** Memory that grew has a new buffer: to be called before each use that follows guest code. */

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { Carrier } from "./async/carry.ts";
+import { Store } from "./async/store.ts";
 import { CanonContext } from "./canon-context.ts";
 import { codecOf } from "./codec.ts";
-import { HandleTable } from "./handles.ts";
+import { giveBack, HandleTable } from "./handles.ts";
 import type { ResourceType, ValueType } from "./types.ts";
 
 /** A guest that is nothing but memory and an allocator. */
@@ -17,7 +19,9 @@ function context(encoding: "utf8" | "utf16" | "latin1+utf16" = "utf8"): CanonCon
     if (missing > 0) memory.grow(Math.ceil(missing / 65_536));
     return at;
   };
-  const cx = new CanonContext(0, new HandleTable(), memory, realloc, encoding);
+  const handles = new HandleTable();
+  const cx = new CanonContext(0, handles, new Carrier(new Store(false, false), handles), encoding);
+  cx.bind(memory, realloc);
   cx.refresh();
   return cx;
 }
@@ -158,6 +162,8 @@ describe("codecOf()", () => {
     own.lower(cx, object, values, 0);
     assert.equal(borrow.lift(cx, values, 0), object);
     assert.throws(() => codecOf({ kind: "own", resource: other }).lift(cx, values, 0), /is a stream, not a other/);
+    assert.throws(() => own.lift(cx, values, 0), /is lent to a call/);
+    giveBack(cx.handles.takeLent());
     assert.equal(own.lift(cx, values, 0), object);
     assert.throws(() => own.lift(cx, values, 0), /no open handle/);
     assert.equal(cx.handles.size, 0);

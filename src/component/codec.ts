@@ -71,8 +71,15 @@ function makeCodec(type: ValueType): Codec {
     case "borrow":
       return handleCodec(type.kind, type.resource);
     case "stream":
+      return numberCodec(
+        (cx, index) => cx.carrier.liftStream(index, type.element),
+        (cx, value) => cx.carrier.lowerStream(value, type.element),
+      );
     case "future":
-      return asyncHandleCodec(type.kind);
+      return numberCodec(
+        (cx, index) => cx.carrier.liftFuture(index, type.element),
+        (cx, value) => cx.carrier.lowerFuture(value, type.element),
+      );
   }
 }
 
@@ -228,13 +235,28 @@ const primitiveCodecs: Record<Primitive, Codec> = {
     },
   },
   string: stringCodec,
-  "error-context": asyncHandleCodec("error-context"),
+  "error-context": numberCodec(
+    (cx, index) => cx.carrier.liftErrorContext(index),
+    (cx, value) => cx.carrier.lowerErrorContext(value),
+  ),
 };
 
-/** Streams, futures and error contexts can be named in types; passing one is refused when it happens. */
-function asyncHandleCodec(what: string): Codec {
-  const refuse = () => trap(`a ${what} was passed, which this engine does not carry`);
-  return { size: 4, align: 4, flat: ["i32"], load: refuse, store: refuse, lift: refuse, lower: refuse };
+/** What crosses as a number in the guest's table. */
+function numberCodec(
+  lift: (cx: CanonContext, index: number) => unknown,
+  lower: (cx: CanonContext, value: unknown) => number,
+): Codec {
+  return {
+    size: 4,
+    align: 4,
+    flat: ["i32"],
+    load: (cx, pointer) => lift(cx, cx.view.getUint32(pointer, true)),
+    store: (cx, value, pointer) => cx.view.setUint32(pointer, lower(cx, value), true),
+    lift: (cx, values, at) => lift(cx, (values[at] as number) >>> 0),
+    lower: (cx, value, values, at) => {
+      values[at] = lower(cx, value);
+    },
+  };
 }
 
 const alignTo = (offset: number, align: number) => Math.ceil(offset / align) * align;
@@ -461,7 +483,7 @@ function narrow(value: CoreValue, from: Flat, to: Flat): CoreValue {
   return scratch.getFloat32(0, true);
 }
 
-type TypedArray =
+export type TypedArray =
   | Uint8Array
   | Int8Array
   | Uint16Array
@@ -473,7 +495,7 @@ type TypedArray =
   | Float32Array
   | Float64Array;
 
-const typedArrays: Partial<
+export const typedArrays: Partial<
   Record<Primitive, { new (buffer: ArrayBuffer): TypedArray; from(values: Iterable<never>): TypedArray }>
 > = {
   u8: Uint8Array,
@@ -546,9 +568,7 @@ function fixedListCodec(element: Codec, length: number): Codec {
 function handleCodec(kind: "own" | "borrow", type: ResourceType): Codec {
   const own = kind === "own";
   const lift = (cx: CanonContext, index: number): unknown => {
-    // A borrow of a component's own resource arrives as its representation, not as a handle.
-    if (!own && type.home === cx.home) return new GuestResource(type, index);
-    const resource = own ? cx.handles.take(index, type) : cx.handles.get(index, type);
+    const resource = own ? cx.handles.take(index, type) : cx.handles.lend(index, type);
     return type.home === undefined || resource instanceof GuestResource
       ? resource
       : new GuestResource(type, resource as number);
@@ -566,15 +586,5 @@ function handleCodec(kind: "own" | "borrow", type: ResourceType): Codec {
     if (type.home !== cx.home) return cx.handles.add(type, value, own);
     return own ? cx.handles.add(type, value.representation, true) : value.representation;
   };
-  return {
-    size: 4,
-    align: 4,
-    flat: ["i32"],
-    load: (cx, pointer) => lift(cx, cx.view.getUint32(pointer, true)),
-    store: (cx, value, pointer) => cx.view.setUint32(pointer, lower(cx, value), true),
-    lift: (cx, values, at) => lift(cx, (values[at] as number) >>> 0),
-    lower: (cx, value, values, at) => {
-      values[at] = lower(cx, value);
-    },
-  };
+  return numberCodec(lift, lower);
 }

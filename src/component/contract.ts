@@ -4,7 +4,8 @@
  * `load` decodes and compiles once; `instantiate` links against host objects in the JavaScript
  * embedding convention of the Component Model's tooling:
  *
- * - an import object is keyed by interface without version: `{ "wasi:io/streams": { InputStream } }`;
+ * - an import object is keyed by interface without version: `{ "wasi:io/streams": { InputStream } }`,
+ *   or with its `major.minor`, which goes first: `"wasi:http/types@0.3"`;
  *   functions are lowerCamelCase, resources are classes (methods on the prototype, `[Symbol.dispose]`
  *   called when the guest drops its handle; static functions on the class);
  * - `result<T, E>` as a function's result returns T or throws (an error whose `payload` is E, or E
@@ -15,7 +16,8 @@
  * - a host function may return a promise where the guest is to be suspended (JSPI) until it settles.
  *   Only functions wrapped by {@link suspending}, and those of an `async func`, may do so;
  * - an `async func` of the host answers with a value or a promise, and is given an {@link AsyncCall}
- *   after its own arguments; one that a guest exports answers with a promise;
+ *   after its own arguments; one that a guest exports answers with a promise, and may be given
+ *   {@link TaskOptions};
  * - `stream<T>` from a guest is a {@link StreamReader}; to a guest it is a {@link StreamSource}, a
  *   `StreamReader` passed on, or any (async) iterable of chunks. A chunk is an array of T, or the
  *   typed array of a number type (`Uint8Array` for `stream<u8>`); of `stream` without a type it is an
@@ -67,13 +69,28 @@ export interface FutureReader<T = unknown> extends Disposable {
 export interface AsyncCall {
   /** Aborted when the guest cancels the call, and when its instance ends. */
   readonly signal: AbortSignal;
+  /** The `cause` of the exported call whose task this call belongs to. */
+  readonly cause?: unknown;
+}
+
+/** What an `async func` that a guest exports may be given after its own arguments. */
+export interface TaskOptions {
+  /**
+   * Aborted: the guest is asked to cancel. The call then rejects with the signal's reason, once the
+   * guest has; unless it returns all the same.
+   */
+  readonly signal?: AbortSignal;
+  /** What the call is for: host functions that it calls find it in {@link AsyncCall.cause}. */
+  readonly cause?: unknown;
+  /** Told once when the task has ended, which may be long after it returned; with the error of a trap. */
+  readonly ended?: (trapped: Error | undefined) => void;
 }
 
 /**
  * Which of the known shapes a component has. `service` is the lean world, `http` is wasi:http 0.2,
- * `command` runs once to its end: `wasi:cli/run`, or `_start` of WASI 0.1.
+ * `handler` is wasi:http 0.3, `command` runs once to its end: `wasi:cli/run`, or `_start` of WASI 0.1.
  */
-export type World = "service" | "http" | "command";
+export type World = "service" | "http" | "handler" | "command";
 
 export interface Component {
   /** `sha256:…` of the bytes. */
@@ -100,12 +117,17 @@ export interface InstantiateOptions {
    * synchronous calls, and a host function that returns a promise traps.
    */
   readonly suspend?: boolean;
+  /**
+   * What becomes of a call that waits for something that neither the guest nor a host function will
+   * bring about: it waits for another call to do so (the default), or traps.
+   */
+  readonly deadlock?: "wait" | "trap";
 }
 
 export interface CoreInstance extends Disposable {
   /**
-   * By versionless interface, then by lowerCamelCase function; `$root` holds what the world itself
-   * exports. Each returns a promise when the instance has an import that may suspend.
+   * By interface, then by lowerCamelCase function; `$root` holds what the world itself exports. An
+   * interface goes by its name, and by its name with `major.minor` (`wasi:cli/run@0.3`). Each returns a promise when the instance has an import that may suspend.
    */
   readonly exports: Record<string, Record<string, (...args: never[]) => unknown>>;
   /** Bytes of linear memory now held. */
@@ -150,6 +172,8 @@ export interface Grants {
   fetch(request: OutgoingRequest, parent: Call | undefined): Promise<Reply>;
   /** Service to service. Refuses what the manifest's `calls` does not list. */
   invoke(service: string, request: OutgoingRequest, parent: Call | undefined): Promise<Reply>;
+  /** Of a middleware: hands a request on to what it stands before. */
+  next?(request: OutgoingRequest, parent: Call | undefined): Promise<Reply>;
   log(level: LogLevel, context: string, message: string, call: Call | undefined): void;
   /** Host directories by guest path; nothing else of the file system exists. */
   readonly directories: readonly { readonly guest: string; readonly host: string; readonly readOnly: boolean }[];
@@ -188,6 +212,8 @@ export interface OutgoingRequest {
   readonly url: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body?: Body;
+  /** The longest that making a connection may take, where one has to be made. */
+  readonly connectTimeoutMs?: number;
   readonly signal: AbortSignal;
 }
 

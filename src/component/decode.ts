@@ -1,11 +1,13 @@
 /**
- * Component bytes to definitions, in the order of the binary: each adds one entry to one index
- * space of its component. Nothing is resolved here; `plan.ts` gives the indices their meaning.
+ * Component bytes to definitions, in the order of the binary: each adds its entries to one index
+ * space of its component. Nothing is resolved here: `validate.ts` holds the definitions to the rules
+ * of the Component Model, `plan.ts` gives the indices their meaning.
  *
  * Follows the Component Model's binary format (design/mvp/Binary.md).
  */
 import { CytoError } from "../kernel/index.ts";
-import { BinaryReader, sniff } from "./binary.ts";
+import { BinaryReader, type FileKind, sniff } from "./binary.ts";
+import { type CoreExtern, readCoreExtern, readRecGroup, readSubType, type SubType } from "./core-type.ts";
 
 export type Primitive =
   | "bool"
@@ -41,6 +43,7 @@ export type TypeDefinition =
       readonly cases: readonly { readonly name: string; readonly type: ValueTypeRef | undefined }[];
     }
   | { readonly kind: "list"; readonly element: ValueTypeRef; readonly length?: number }
+  | { readonly kind: "map"; readonly key: ValueTypeRef; readonly value: ValueTypeRef }
   | { readonly kind: "tuple"; readonly types: readonly ValueTypeRef[] }
   | { readonly kind: "flags"; readonly names: readonly string[] }
   | { readonly kind: "enum"; readonly names: readonly string[] }
@@ -59,12 +62,44 @@ export type Extern =
   | { readonly sort: "type"; readonly bound: "eq"; readonly type: number }
   | { readonly sort: "type"; readonly bound: "resource" };
 
-/** One line inside an instance or component type. */
-export type Declaration =
-  | { readonly kind: "core-type" }
+/** What an import or export is called. */
+export interface ExternName {
+  readonly name: string;
+  readonly attributes?: NameAttributes;
+}
+
+/** What is said of a name beside the name itself; linking does not look at it. */
+export interface NameAttributes {
+  /** The interface that an instance with a name of its own implements. */
+  readonly implements?: string;
+  /** The part of the version that the name leaves out: `.2.6` of `wasi:http/types@0`. */
+  readonly versionSuffix?: string;
+  readonly externalId?: string;
+}
+
+/** One line inside an instance or component type. `offset` is where it stands in the file. */
+export type Declaration = { readonly offset: number } & (
+  | CoreTypeDefinition
   | { readonly kind: "type"; readonly type: TypeDefinition }
   | AliasDefinition
-  | { readonly kind: "import" | "export"; readonly name: string; readonly extern: Extern };
+  | ({ readonly kind: "import" | "export"; readonly extern: Extern } & ExternName)
+);
+
+/** As many entries of the core type space as the group has types, or one for a module type. */
+export interface CoreTypeDefinition {
+  readonly kind: "core-type";
+  readonly type:
+    | { readonly kind: "rec"; readonly group: readonly SubType[] }
+    | { readonly kind: "module"; readonly declarations: readonly ModuleDeclaration[] };
+}
+
+/** One line inside of a core module type. */
+export type ModuleDeclaration = { readonly offset: number } & (
+  | { readonly kind: "type"; readonly group: readonly SubType[] }
+  | { readonly kind: "outer"; readonly depth: number; readonly index: number }
+  | { readonly kind: "import"; readonly module: string; readonly name: string; readonly extern: CoreExtern }
+  | { readonly kind: "export"; readonly name: string; readonly extern: CoreExtern }
+);
 
 export type Sort = "func" | "value" | "type" | "component" | "instance" | CoreSort;
 export type CoreSort =
@@ -104,10 +139,48 @@ export type CanonDefinition =
   | { readonly kind: "lower"; readonly func: number; readonly options: CanonOptions }
   | { readonly kind: "resource.new" | "resource.drop" | "resource.rep"; readonly resource: number }
   | { readonly kind: "task.return"; readonly result: ValueTypeRef | undefined; readonly options: CanonOptions }
-  | { readonly kind: "context.get" | "context.set"; readonly slot: number }
-  | { readonly kind: "built-in"; readonly name: string };
+  | { readonly kind: "context.get" | "context.set"; readonly type: "i32" | "i64"; readonly slot: number }
+  | { readonly kind: PlainBuiltIn }
+  | { readonly kind: "subtask.cancel"; readonly async: boolean }
+  | {
+      readonly kind: "waitable-set.wait" | "waitable-set.poll";
+      readonly cancellable: boolean;
+      readonly memory: number;
+    }
+  | { readonly kind: "thread.yield" | ThreadSwitch; readonly cancellable: boolean }
+  | { readonly kind: "thread.new-indirect"; readonly type: number; readonly table: number }
+  | { readonly kind: "thread.spawn-ref"; readonly shared: boolean; readonly type: number }
+  | { readonly kind: "thread.spawn-indirect"; readonly shared: boolean; readonly type: number; readonly table: number }
+  | { readonly kind: "thread.available-parallelism"; readonly shared: boolean }
+  | { readonly kind: `${EndKind}.new` | `${EndKind}.drop-${"readable" | "writable"}`; readonly type: number }
+  | { readonly kind: `${EndKind}.${"read" | "write"}`; readonly type: number; readonly options: CanonOptions }
+  | { readonly kind: `${EndKind}.cancel-${"read" | "write"}`; readonly type: number; readonly async: boolean }
+  | { readonly kind: "error-context.new" | "error-context.debug-message"; readonly options: CanonOptions };
 
-export type Definition =
+export type EndKind = "stream" | "future";
+export type PlainBuiltIn =
+  | "task.cancel"
+  | "backpressure.set"
+  | "backpressure.inc"
+  | "backpressure.dec"
+  | "subtask.drop"
+  | "waitable-set.new"
+  | "waitable-set.drop"
+  | "waitable.join"
+  | "error-context.drop"
+  | "thread.index"
+  | "thread.resume-later";
+export type ThreadSwitch =
+  | "thread.suspend"
+  | "thread.suspend-then-resume"
+  | "thread.yield-then-resume"
+  | "thread.suspend-then-promote"
+  | "thread.yield-then-promote";
+
+/** `offset` is where it stands in the file. */
+export type Definition = { readonly offset: number } & DefinitionBody;
+
+type DefinitionBody =
   | { readonly kind: "core-module"; readonly bytes: Uint8Array }
   | {
       readonly kind: "core-instantiate";
@@ -118,22 +191,29 @@ export type Definition =
       readonly kind: "core-bundle";
       readonly exports: readonly { readonly name: string; readonly item: SortIndex }[];
     }
-  | { readonly kind: "core-type" }
+  | CoreTypeDefinition
   | { readonly kind: "component"; readonly component: ComponentDefinition }
   | {
       readonly kind: "instantiate";
       readonly component: number;
       readonly args: readonly { readonly name: string; readonly item: SortIndex }[];
     }
-  | { readonly kind: "bundle"; readonly exports: readonly { readonly name: string; readonly item: SortIndex }[] }
+  | { readonly kind: "bundle"; readonly exports: readonly (ExternName & { readonly item: SortIndex })[] }
   | AliasDefinition
   | { readonly kind: "type"; readonly type: TypeDefinition }
   | { readonly kind: "canon"; readonly canon: CanonDefinition }
-  | { readonly kind: "import"; readonly name: string; readonly extern: Extern }
-  | { readonly kind: "export"; readonly name: string; readonly item: SortIndex };
+  | ({ readonly kind: "import"; readonly extern: Extern } & ExternName)
+  | ({ readonly kind: "export"; readonly item: SortIndex; readonly extern: Extern | undefined } & ExternName);
 
 export interface ComponentDefinition {
   readonly definitions: readonly Definition[];
+  /** Sections that say something about the component and do nothing in it: `producers`, names, docs. */
+  readonly customs: readonly CustomSection[];
+}
+
+export interface CustomSection {
+  readonly name: string;
+  readonly bytes: Uint8Array;
 }
 
 /** Deeper nesting than any tool makes is refused rather than recursed into. */
@@ -142,107 +222,143 @@ const NESTING_MAX = 64;
 /** Throws CytoError `invalid-component`, saying what the bytes are instead or where they break. */
 export function decode(bytes: Uint8Array): ComponentDefinition {
   const kind = sniff(bytes);
-  if (kind !== "component") {
-    const problem = {
-      empty: "the file is empty",
-      "core-module": "it is a core WebAssembly module, not a component",
-      text: "it is WebAssembly text, not a binary",
-      unknown: "it does not begin like WebAssembly",
-    }[kind];
-    throw new CytoError("invalid-component", `Cannot decode the component: ${problem}`, {
-      hint:
-        kind === "core-module"
-          ? "Wrap it with `wasm-tools component new`, or build for a component target such as wasm32-wasip2."
-          : "Give the .wasm file that the component toolchain wrote.",
-    });
-  }
-  return decodeComponent(new BinaryReader(bytes, 8), 0);
+  if (kind === "component") return decodeComponent(new BinaryReader(bytes, 8), 0);
+  const [problem, hint] = refusals[kind];
+  const version =
+    kind === "other-version" ? `, ${Buffer.from(bytes.subarray(4, 8)).toString("hex")} and not 0d000100` : "";
+  throw new CytoError("invalid-component", `Cannot decode the component: ${problem}${version}`, { hint });
 }
+
+const written = "Give the .wasm file that the component toolchain wrote.";
+const refusals: Record<Exclude<FileKind, "component">, readonly [problem: string, hint: string]> = {
+  empty: ["the file is empty", written],
+  "cut-off": ["the file ends within its first 8 bytes", "The file is cut off: build or copy it again."],
+  "core-module": [
+    "it is a core WebAssembly module, not a component",
+    "Wrap it with `wasm-tools component new`, or build for a component target such as wasm32-wasip2.",
+  ],
+  "other-version": [
+    "it is WebAssembly of another version",
+    "Build it again with tools that write the component format of 2023 or later.",
+  ],
+  text: ["it is WebAssembly text, not a binary", written],
+  unknown: ["it does not begin like WebAssembly", written],
+};
 
 function decodeComponent(reader: BinaryReader, depth: number): ComponentDefinition {
   if (depth > NESTING_MAX) reader.fail(`components are nested more than ${NESTING_MAX} deep`);
   const definitions: Definition[] = [];
-  const add = (definition: Definition) => definitions.push(definition);
+  const customs: CustomSection[] = [];
   while (!reader.done) {
+    const { offset } = reader;
     const id = reader.byte();
-    const section = reader.section(reader.u32());
-    switch (id) {
-      case 0:
-        continue;
-      case 1:
-        add({ kind: "core-module", bytes: section.bytes.subarray(section.offset, section.end) });
-        continue;
-      case 4: {
-        if (sniff(section.bytes.subarray(section.offset, section.end)) !== "component") {
-          section.fail("a nested component does not begin like one");
-        }
-        section.offset += 8;
-        add({ kind: "component", component: decodeComponent(section, depth + 1) });
-        continue;
+    const place = `the ${sectionNames[id] ?? reader.unknown(id, "no section of a component")} section`;
+    const section = reader.section(reader.u32(), place);
+    if (id === 0) {
+      customs.push({ name: section.name(), bytes: section.take(section.end - section.offset) });
+    } else if (id === 1) {
+      definitions.push({
+        offset: section.offset,
+        kind: "core-module",
+        bytes: section.take(section.end - section.offset),
+      });
+    } else if (id === 4) {
+      if (sniff(section.bytes.subarray(section.offset, section.end)) !== "component") {
+        section.fail("a nested component does not begin like one");
       }
-      case 9:
-      case 12:
-        section.fail("component start functions and values are not supported");
+      section.offset += 8;
+      definitions.push({ offset, kind: "component", component: decodeComponent(section, depth + 1) });
+    } else {
+      const read = sectionReaders[id];
+      if (!read) section.fail(`${sectionNames[id]} definitions are not supported`, section.offset, asFunctions);
+      for (const definition of section.vector(() => ({ offset: section.offset, ...read!(section) }))) {
+        definitions.push(definition);
+      }
+      if (!section.done) section.fail("the section is longer than its items");
     }
-    const read = sectionReaders[id];
-    if (!read) section.fail(`${id} is no section of a component`);
-    section.vector(() => add(read!(section)));
-    if (!section.done) section.fail("a section is longer than its items");
   }
-  return { definitions };
+  return { definitions, customs };
 }
 
-const sectionReaders: Record<number, (r: BinaryReader) => Definition> = {
+const asFunctions = "Use functions: values and component start functions are no part of the format yet.";
+
+/** The section that a definition of each id stands in. */
+const sectionNames: Record<number, string> = {
+  0: "custom",
+  1: "core module",
+  2: "core instance",
+  3: "core type",
+  4: "component",
+  5: "instance",
+  6: "alias",
+  7: "type",
+  8: "canon",
+  9: "start",
+  10: "import",
+  11: "export",
+  12: "value",
+};
+
+const sectionReaders: Record<number, (r: BinaryReader) => DefinitionBody> = {
   2: readCoreInstance,
-  3: (r) => {
-    skipCoreType(r);
-    return { kind: "core-type" };
-  },
+  3: readCoreType,
   5: readInstance,
   6: readAlias,
   7: (r) => ({ kind: "type", type: readType(r, 0) }),
   8: (r) => ({ kind: "canon", canon: readCanon(r) }),
-  10: (r) => ({ kind: "import", name: readExternName(r), extern: readExtern(r) }),
+  10: (r) => ({ kind: "import", ...readExternName(r), extern: readExtern(r) }),
   11: (r) => {
     const name = readExternName(r);
     const item = readSortIndex(r);
-    r.optional(() => readExtern(r));
-    return { kind: "export", name, item };
+    return { kind: "export", ...name, item, extern: r.optional(() => readExtern(r)) };
   },
 };
 
-function readCoreInstance(r: BinaryReader): Definition {
+function readCoreInstance(r: BinaryReader): DefinitionBody {
   const tag = r.byte();
   if (tag === 0) {
     const module = r.u32();
     const args = r.vector(() => {
       const name = r.name();
-      if (r.byte() !== 0x12) r.fail("a core argument is no instance");
+      const sort = r.byte();
+      if (sort !== 0x12) r.unknown(sort, "no instance, which a core argument must be");
       return { name, instance: r.u32() };
     });
     return { kind: "core-instantiate", module, args };
   }
-  if (tag !== 1) r.fail(`0x${tag.toString(16)} is no core instance`);
+  if (tag !== 1) r.unknown(tag, "no core instance");
   const exports = r.vector(() => ({ name: r.name(), item: { sort: readCoreSort(r), index: r.u32() } }));
   return { kind: "core-bundle", exports };
 }
 
-function readInstance(r: BinaryReader): Definition {
+function readInstance(r: BinaryReader): DefinitionBody {
   const tag = r.byte();
   if (tag === 0) {
     const component = r.u32();
     return { kind: "instantiate", component, args: r.vector(() => ({ name: r.name(), item: readSortIndex(r) })) };
   }
-  if (tag !== 1) r.fail(`0x${tag.toString(16)} is no instance`);
-  return { kind: "bundle", exports: r.vector(() => ({ name: readExternName(r), item: readSortIndex(r) })) };
+  if (tag !== 1) r.unknown(tag, "no instance");
+  return { kind: "bundle", exports: r.vector(() => ({ ...readExternName(r), item: readSortIndex(r) })) };
 }
 
+/** Sorts that an alias of an enclosing component may name. */
+const outerSorts: readonly Sort[] = ["core-module", "core-type", "component", "type"];
+
 function readAlias(r: BinaryReader): AliasDefinition {
+  const at = r.offset;
   const sort = readSort(r);
   const tag = r.byte();
-  if (tag === 0) return { kind: "alias", sort, from: { of: "instance", index: r.u32(), name: r.name() } };
-  if (tag === 1) return { kind: "alias", sort, from: { of: "core-instance", index: r.u32(), name: r.name() } };
-  if (tag !== 2) r.fail(`0x${tag.toString(16)} is no alias`);
+  const core = sort.startsWith("core-");
+  if (tag === 0) {
+    if (core && sort !== "core-module") r.fail(`an instance exports no ${sort}`, at);
+    return { kind: "alias", sort, from: { of: "instance", index: r.u32(), name: r.name() } };
+  }
+  if (tag === 1) {
+    if (!core) r.fail(`a core instance exports no ${sort}`, at);
+    return { kind: "alias", sort, from: { of: "core-instance", index: r.u32(), name: r.name() } };
+  }
+  if (tag !== 2) r.unknown(tag, "no target of an alias");
+  if (!outerSorts.includes(sort)) r.fail(`a ${sort} cannot be aliased from an enclosing component`, at);
   return { kind: "alias", sort, from: { of: "outer", depth: r.u32(), index: r.u32() } };
 }
 
@@ -265,18 +381,20 @@ const primitives: Record<number, Primitive> = {
 
 function readValueType(r: BinaryReader): ValueTypeRef {
   const at = r.offset;
-  const value = r.s33();
-  if (value >= 0) return value;
-  const primitive = primitives[value + 128];
-  if (primitive) return primitive;
-  r.offset = at;
-  return r.fail("a value type is unknown");
+  const primitive = primitives[r.bytes[at]!];
+  if (primitive && at < r.end) {
+    r.offset++;
+    return primitive;
+  }
+  const index = r.s33();
+  return index >= 0 ? index : r.fail("a value type is unknown", at);
 }
 
 function readType(r: BinaryReader, depth: number): TypeDefinition {
   if (depth > NESTING_MAX) r.fail(`types are nested more than ${NESTING_MAX} deep`);
   const value = () => readValueType(r);
   const labelled = () => ({ name: r.name(), type: value() });
+  const result = () => readResult(r);
   const tag = r.byte();
   const primitive = primitives[tag];
   if (primitive) return { kind: "primitive", type: primitive };
@@ -287,7 +405,8 @@ function readType(r: BinaryReader, depth: number): TypeDefinition {
       const cases = r.vector(() => {
         const name = r.name();
         const type = r.optional(value);
-        if (r.byte() !== 0) r.fail("a variant case refines another");
+        const refines = r.byte();
+        if (refines !== 0) r.unknown(refines, "not the 0x00 that ends a variant case");
         return { name, type };
       });
       return { kind: "variant", cases };
@@ -297,6 +416,10 @@ function readType(r: BinaryReader, depth: number): TypeDefinition {
     case 0x67: {
       const element = value();
       return { kind: "list", element, length: r.u32() };
+    }
+    case 0x63: {
+      const key = value();
+      return { kind: "map", key, value: value() };
     }
     case 0x6f:
       return { kind: "tuple", types: r.vector(value) };
@@ -321,72 +444,94 @@ function readType(r: BinaryReader, depth: number): TypeDefinition {
     case 0x40:
     case 0x43: {
       const params = r.vector(labelled);
-      const results = r.byte();
-      if (results === 0) return { kind: "func", async: tag === 0x43, params, result: value() };
-      if (results !== 1 || r.byte() !== 0) r.fail("a function has named results");
-      return { kind: "func", async: tag === 0x43, params, result: undefined };
+      return { kind: "func", async: tag === 0x43, params, result: result() };
     }
     case 0x41:
     case 0x42:
       return {
         kind: tag === 0x41 ? "component" : "instance",
-        declarations: r.vector(() => readDeclaration(r, depth + 1)),
+        declarations: r.vector(() => readDeclaration(r, depth + 1, tag === 0x41)),
       };
     case 0x3f: {
-      if (r.byte() !== 0x7f) r.fail("a resource is not represented by an i32");
+      const representation = r.byte();
+      if (representation !== 0x7f) r.unknown(representation, "not the i32 that represents a resource");
       return { kind: "resource", destructor: r.optional(() => r.u32()) };
     }
     default:
-      return r.fail(`0x${tag.toString(16)} is no known type`);
+      return r.unknown(tag, "no known type");
   }
 }
 
-function readDeclaration(r: BinaryReader, depth: number): Declaration {
+function readResult(r: BinaryReader): ValueTypeRef | undefined {
+  const tag = r.byte();
+  if (tag === 0) return readValueType(r);
+  if (tag !== 1) r.unknown(tag, "no list of results");
+  const count = r.byte();
+  if (count !== 0) r.unknown(count, "not the 0x00 of no results");
+  return undefined;
+}
+
+function readDeclaration(r: BinaryReader, depth: number, imports: boolean): Declaration {
+  const { offset } = r;
   const tag = r.byte();
   switch (tag) {
     case 0:
-      skipCoreType(r);
-      return { kind: "core-type" };
+      return { offset, ...readCoreType(r) };
     case 1:
-      return { kind: "type", type: readType(r, depth) };
+      return { offset, kind: "type", type: readType(r, depth) };
     case 2:
-      return readAlias(r);
+      return { offset, ...readAlias(r) };
     case 3:
+      if (!imports) r.unknown(tag, "no declaration of an instance type");
+      return { offset, kind: "import", ...readExternName(r), extern: readExtern(r) };
     case 4:
-      return { kind: tag === 3 ? "import" : "export", name: readExternName(r), extern: readExtern(r) };
+      return { offset, kind: "export", ...readExternName(r), extern: readExtern(r) };
     default:
-      return r.fail(`0x${tag.toString(16)} is no declaration`);
+      return r.unknown(tag, "no declaration");
   }
 }
 
-function readExternName(r: BinaryReader): string {
+function readExternName(r: BinaryReader): ExternName {
   const tag = r.byte();
-  if (tag > 2) r.fail("a name has an unknown form");
+  if (tag > 2) r.unknown(tag, "no form of a name");
   const name = r.name();
-  // Form 2 carries the part of the version that the canonical name leaves out.
-  return tag === 2 ? `${name}${r.name()}` : name;
+  if (tag !== 2) return { name };
+  const attributes: { -readonly [K in keyof NameAttributes]: NameAttributes[K] } = {};
+  r.vector(() => {
+    const kind = r.byte();
+    const key = attributeKinds[kind] ?? r.unknown(kind, "no attribute of a name");
+    if (attributes[key] !== undefined) r.fail(`the name has ${key} twice`, r.offset - 1);
+    attributes[key] = r.name();
+  });
+  return { name, attributes };
 }
+
+const attributeKinds: readonly (keyof NameAttributes)[] = ["implements", "versionSuffix", "externalId"];
 
 function readExtern(r: BinaryReader): Extern {
   const tag = r.byte();
   switch (tag) {
-    case 0:
-      if (r.byte() !== 0x11) r.fail("a core extern is no module");
+    case 0: {
+      const sort = r.byte();
+      if (sort !== 0x11) r.unknown(sort, "no core module, which a core import or export must be");
       return { sort: "module", type: r.u32() };
+    }
     case 1:
       return { sort: "func", type: r.u32() };
+    case 2:
+      return r.fail("values are not supported", r.offset - 1, asFunctions);
     case 3: {
       const bound = r.byte();
       if (bound === 0) return { sort: "type", bound: "eq", type: r.u32() };
       if (bound === 1) return { sort: "type", bound: "resource" };
-      return r.fail("a type bound is unknown");
+      return r.unknown(bound, "no bound of a type");
     }
     case 4:
       return { sort: "component", type: r.u32() };
     case 5:
       return { sort: "instance", type: r.u32() };
     default:
-      return r.fail(`0x${tag.toString(16)} is no import or export of a known kind`);
+      return r.unknown(tag, "no kind of import or export");
   }
 }
 
@@ -394,7 +539,7 @@ function readSort(r: BinaryReader): Sort {
   const sorts: readonly (Sort | undefined)[] = [undefined, "func", "value", "type", "component", "instance"];
   const tag = r.byte();
   if (tag === 0) return readCoreSort(r);
-  return sorts[tag] ?? r.fail(`0x${tag.toString(16)} is no sort`);
+  return sorts[tag] ?? r.unknown(tag, "no sort");
 }
 
 const coreSorts: Record<number, CoreSort> = {
@@ -410,7 +555,7 @@ const coreSorts: Record<number, CoreSort> = {
 
 function readCoreSort(r: BinaryReader): CoreSort {
   const tag = r.byte();
-  return coreSorts[tag] ?? r.fail(`0x${tag.toString(16)} is no core sort`);
+  return coreSorts[tag] ?? r.unknown(tag, "no core sort");
 }
 
 function readSortIndex(r: BinaryReader): SortIndex {
@@ -421,8 +566,12 @@ function readOptions(r: BinaryReader): CanonOptions {
   const options = { encoding: "utf8" as CanonOptions["encoding"], async: false } as {
     -readonly [K in keyof CanonOptions]: CanonOptions[K];
   };
+  const given = new Set<string>();
   r.vector(() => {
     const tag = r.byte();
+    const option = optionNames[tag] ?? r.unknown(tag, "no known canonical option");
+    if (given.has(option)) r.fail(`the canonical option ${option} is given twice`, r.offset - 1);
+    given.add(option);
     if (tag === 0) options.encoding = "utf8";
     else if (tag === 1) options.encoding = "utf16";
     else if (tag === 2) options.encoding = "latin1+utf16";
@@ -430,128 +579,148 @@ function readOptions(r: BinaryReader): CanonOptions {
     else if (tag === 4) options.realloc = r.u32();
     else if (tag === 5) options.postReturn = r.u32();
     else if (tag === 6) options.async = true;
-    else if (tag === 7) options.callback = r.u32();
-    else r.fail(`0x${tag.toString(16)} is no known canonical option`);
+    else options.callback = r.u32();
   });
   return options;
 }
 
-/** Built-ins of component-model async, with what follows the opcode: how to read past it. */
-const builtIns: Record<number, readonly [name: string, ...operands: ("index" | "flag" | "options" | "type")[]]> = {
-  5: ["task.cancel"],
-  6: ["subtask.cancel", "flag"],
-  8: ["backpressure.set"],
-  12: ["thread.yield", "flag"],
-  13: ["subtask.drop"],
-  14: ["stream.new", "index"],
-  15: ["stream.read", "index", "options"],
-  16: ["stream.write", "index", "options"],
-  17: ["stream.cancel-read", "index", "flag"],
-  18: ["stream.cancel-write", "index", "flag"],
-  19: ["stream.drop-readable", "index"],
-  20: ["stream.drop-writable", "index"],
-  21: ["future.new", "index"],
-  22: ["future.read", "index", "options"],
-  23: ["future.write", "index", "options"],
-  24: ["future.cancel-read", "index", "flag"],
-  25: ["future.cancel-write", "index", "flag"],
-  26: ["future.drop-readable", "index"],
-  27: ["future.drop-writable", "index"],
-  28: ["error-context.new", "options"],
-  29: ["error-context.debug-message", "options"],
-  30: ["error-context.drop"],
-  31: ["waitable-set.new"],
-  32: ["waitable-set.wait", "flag", "index"],
-  33: ["waitable-set.poll", "flag", "index"],
-  34: ["waitable-set.drop"],
-  35: ["waitable.join"],
-  36: ["backpressure.inc"],
-  37: ["backpressure.dec"],
+const encoding = "string-encoding";
+const optionNames = [encoding, encoding, encoding, "memory", "realloc", "post-return", "async", "callback"];
+
+const plainBuiltIns: Record<number, PlainBuiltIn> = {
+  5: "task.cancel",
+  8: "backpressure.set",
+  13: "subtask.drop",
+  30: "error-context.drop",
+  31: "waitable-set.new",
+  34: "waitable-set.drop",
+  35: "waitable.join",
+  36: "backpressure.inc",
+  37: "backpressure.dec",
+  38: "thread.index",
+  40: "thread.resume-later",
 };
+
+const threadSwitches: Record<number, "thread.yield" | ThreadSwitch> = {
+  12: "thread.yield",
+  41: "thread.suspend",
+  42: "thread.suspend-then-resume",
+  43: "thread.yield-then-resume",
+  44: "thread.suspend-then-promote",
+  45: "thread.yield-then-promote",
+};
+
+/** Built-ins of streams, from 14 on; those of futures follow in the same order, from 21 on. */
+const endBuiltIns = ["new", "read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable"] as const;
 
 function readCanon(r: BinaryReader): CanonDefinition {
   const tag = r.byte();
   switch (tag) {
     case 0: {
-      if (r.byte() !== 0) r.fail("a lift is malformed");
+      const sort = r.byte();
+      if (sort !== 0) r.unknown(sort, "not the sort of what is lifted");
       const coreFunc = r.u32();
       const options = readOptions(r);
       return { kind: "lift", coreFunc, options, type: r.u32() };
     }
     case 1: {
-      if (r.byte() !== 0) r.fail("a lower is malformed");
+      const sort = r.byte();
+      if (sort !== 0) r.unknown(sort, "not the sort of what is lowered");
       const func = r.u32();
       return { kind: "lower", func, options: readOptions(r) };
     }
     case 2:
       return { kind: "resource.new", resource: r.u32() };
     case 3:
-    case 7:
       return { kind: "resource.drop", resource: r.u32() };
     case 4:
       return { kind: "resource.rep", resource: r.u32() };
     case 9: {
-      const some = r.byte();
-      if (some > 1) r.fail("a task.return has named results");
-      const result = some === 0 ? readValueType(r) : void r.byte();
+      const result = readResult(r);
       return { kind: "task.return", result, options: readOptions(r) };
     }
     case 0x0a:
     case 0x0b: {
-      if (r.byte() !== 0x7f) r.fail("task context is not an i32");
-      return { kind: tag === 0x0a ? "context.get" : "context.set", slot: r.u32() };
+      const type = r.byte();
+      if (type !== 0x7f && type !== 0x7e) r.unknown(type, "neither i32 nor i64, which task context is");
+      return {
+        kind: tag === 0x0a ? "context.get" : "context.set",
+        type: type === 0x7f ? "i32" : "i64",
+        slot: r.u32(),
+      };
     }
+    case 6:
+      return { kind: "subtask.cancel", async: r.flag() };
+    case 28:
+    case 29:
+      return { kind: tag === 28 ? "error-context.new" : "error-context.debug-message", options: readOptions(r) };
+    case 32:
+    case 33:
+      return {
+        kind: tag === 32 ? "waitable-set.wait" : "waitable-set.poll",
+        cancellable: r.flag(),
+        memory: r.u32(),
+      };
+    case 39:
+      return { kind: "thread.new-indirect", type: r.u32(), table: r.u32() };
+    case 64:
+      return { kind: "thread.spawn-ref", shared: r.flag(), type: r.u32() };
+    case 65:
+      return { kind: "thread.spawn-indirect", shared: r.flag(), type: r.u32(), table: r.u32() };
+    case 66:
+      return { kind: "thread.available-parallelism", shared: r.flag() };
   }
-  const builtIn = builtIns[tag];
-  if (!builtIn) return r.fail(`0x${tag.toString(16)} is no known canonical built-in`);
-  const [name, ...operands] = builtIn;
-  for (const operand of operands) {
-    if (operand === "index") r.u32();
-    else if (operand === "flag") r.byte();
-    else if (operand === "type") readValueType(r);
-    else readOptions(r);
+  const plain = plainBuiltIns[tag];
+  if (plain) return { kind: plain };
+  const thread = threadSwitches[tag];
+  if (thread) return { kind: thread, cancellable: r.flag() };
+  const end: EndKind = tag < 21 ? "stream" : "future";
+  const builtIn = endBuiltIns[tag - (end === "stream" ? 14 : 21)];
+  if (!builtIn) return r.unknown(tag, "no known canonical built-in");
+  const type = r.u32();
+  switch (builtIn) {
+    case "read":
+    case "write":
+      return { kind: `${end}.${builtIn}`, type, options: readOptions(r) };
+    case "cancel-read":
+    case "cancel-write":
+      return { kind: `${end}.${builtIn}`, type, async: r.flag() };
+    default:
+      return { kind: `${end}.${builtIn}`, type };
   }
-  return { kind: "built-in", name };
 }
 
-/** Core types only describe imported modules, which are not supported: they are read past. */
-function skipCoreType(r: BinaryReader): void {
-  const valueType = () => {
-    const type = r.byte();
-    if (type === 0x63 || type === 0x64) r.s33();
-  };
-  const tag = r.byte();
-  if (tag === 0x60) {
-    r.vector(valueType);
-    r.vector(valueType);
-    return;
+/** A core type: a recursion group, or the type of a module. */
+function readCoreType(r: BinaryReader): CoreTypeDefinition {
+  const tag = r.bytes[r.offset];
+  // The code of a non-final subtype is also that of a module type: the former has 0x00 before it.
+  if (tag === 0x00) {
+    r.byte();
+    return { kind: "core-type", type: { kind: "rec", group: [readSubType(r, r.byte())] } };
   }
-  if (tag !== 0x50) r.fail(`0x${tag.toString(16)} is no supported core type`);
-  r.vector(() => {
-    const declaration = r.byte();
-    if (declaration === 1) return skipCoreType(r);
-    if (declaration === 2) {
-      r.byte();
-      r.byte();
-      r.u32();
-      r.u32();
-      return;
+  if (tag !== 0x50) return { kind: "core-type", type: { kind: "rec", group: readRecGroup(r) } };
+  r.byte();
+  return { kind: "core-type", type: { kind: "module", declarations: r.vector(() => readModuleDeclaration(r)) } };
+}
+
+function readModuleDeclaration(r: BinaryReader): ModuleDeclaration {
+  const { offset } = r;
+  const tag = r.byte();
+  switch (tag) {
+    case 0:
+      return { offset, kind: "import", module: r.name(), name: r.name(), extern: readCoreExtern(r) };
+    case 1:
+      return { offset, kind: "type", group: readRecGroup(r) };
+    case 2: {
+      const sort = r.byte();
+      if (sort !== 0x10) r.unknown(sort, "no core type, which an alias in a module type names");
+      const target = r.byte();
+      if (target !== 1) r.unknown(target, "no target of an alias in a module type");
+      return { offset, kind: "outer", depth: r.u32(), index: r.u32() };
     }
-    if (declaration === 0) {
-      r.name();
-      r.name();
-    } else if (declaration === 3) r.name();
-    else r.fail("a module type is malformed");
-    const kind = r.byte();
-    if (kind === 0) r.u32();
-    else if (kind === 3) {
-      valueType();
-      r.byte();
-    } else {
-      if (kind === 1) valueType();
-      const flags = r.byte();
-      r.u32();
-      if (flags & 1) r.u32();
-    }
-  });
+    case 3:
+      return { offset, kind: "export", name: r.name(), extern: readCoreExtern(r) };
+    default:
+      return r.unknown(tag, "no declaration of a module type");
+  }
 }

@@ -23,4 +23,6 @@ export {
   type World,
 } from "./contract.ts";
 export { digestOf, load } from "./load.ts";
+export { type Producer, type Provenance, readProvenance } from "./producers.ts";
 export { ComponentError } from "./signature.ts";
+export { printWit, readWit, type Wit } from "./wit.ts";

@@ -1,54 +1,53 @@
 /**
- * A plan and host objects to a running instance. What a core module imports is made here as
- * trampolines: functions that lift the guest's arguments, call the host (or another component), and
- * lower what comes back.
+ * A plan and host objects to a running instance. What a core module imports is made here: other core
+ * exports, or trampolines into JavaScript.
  *
- * A host function that may wait is imported as suspending, and exports are then called as promising
- * (JSPI); an instance with no such import runs its exports as plain calls.
+ * Where something may wait, core code and JavaScript meet through the shims of `async/shim.ts`; an
+ * instance in which nothing can wait runs its exports as plain calls.
  */
 import { CytoError } from "../kernel/index.ts";
+import { blockingSignature, builtIn } from "./async/built-ins.ts";
+import { Carrier } from "./async/carry.ts";
+import { Home } from "./async/home.ts";
+import { answered, Lift, plainEntry, suspendableEntry } from "./async/lift.ts";
+import { type CoreFunction, coreSignatureOf, lowerGuest, lowerHost, lowerPlainHost } from "./async/lower.ts";
+import { type CoreSignature, liftShim, lowerShim } from "./async/shim.ts";
+import { Store } from "./async/store.ts";
+import { End } from "./async/stream.ts";
+import { type Callee, Task } from "./async/task.ts";
 import { CanonContext } from "./canon-context.ts";
-import type { CoreValue } from "./codec.ts";
+import type { CoreValue, Flat } from "./codec.ts";
 import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
-import { HandleTable } from "./handles.ts";
-import type { CoreItem, FunctionPlan, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
-import { ComponentError, type Signature, thrownAsResult } from "./signature.ts";
-import { camelCase, GuestResource, pascalCase, type ResourceType } from "./types.ts";
-
-type CoreFunction = (...values: CoreValue[]) => CoreValue | undefined;
-type MaybePromise<T> = T | Promise<T>;
-
-/** One call of an export that was lifted with the callback form of component-model async. */
-interface Task {
-  readonly context: number[];
-  returned: boolean;
-  result: unknown;
-}
-
-/** Codes that a callback lift answers with; the rest of the word is a waitable set. */
-const EXIT = 0;
-const YIELD = 1;
-/** A guest that only ever yields is given up rather than spun on. */
-const YIELDS_MAX = 100_000;
+import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
+import { camelCase, GuestResource, pascalCase, type ResourceType, withoutVersion } from "./types.ts";
 
 export interface Linkage {
   readonly plan: Linking;
-  readonly modules: readonly WebAssembly.Module[];
+  readonly modules: readonly (WebAssembly.Module | undefined)[];
   readonly imports: ImportObject;
-  /** When false, a host function that returns a promise traps instead of suspending the guest. */
+  /** When false, what would suspend the guest traps. */
   readonly suspend: boolean;
+  readonly deadlock: "wait" | "trap";
 }
 
-export function instantiate({ plan, modules, imports, suspend }: Linkage): CoreInstance {
-  const instances: WebAssembly.Instance[] = [];
-  const handles = Array.from({ length: plan.homes }, () => new HandleTable());
-  const tasks: (Task | undefined)[] = new Array(plan.homes);
-  const contexts: (CanonContext | undefined)[] = new Array(plan.contexts.length);
-  const hosts = new Map<HostFunctionPlan, HostFunction>();
-  const suspends = resolveHosts(plan, imports, hosts) && suspend;
+export function instantiate({ plan, modules, imports, suspend, deadlock }: Linkage): CoreInstance {
+  const hosts = resolveHosts(plan, imports);
+  const blocking = blockingOf(plan, hosts);
+  const suspends = suspend && blocking.size > 0;
+  const store = new Store(suspends, deadlock === "trap");
+  const homes: Home[] = [];
+  plan.homes.forEach((container, index) => {
+    homes.push(new Home(index, store, container === undefined ? undefined : homes[container]));
+  });
+  const carriers = homes.map((home) => new Carrier(store, home.handles));
+  const instances: (WebAssembly.Instance | undefined)[] = [];
+  const contexts = plan.contexts.map(
+    ({ home, encoding }) => new CanonContext(home, homes[home]!.handles, carriers[home]!, encoding),
+  );
+  const lifts = new Map<LiftPlan, Lift>();
 
   function item(of: CoreItem): unknown {
-    if (of.from === "trampoline") return trampoline(plan.trampolines[of.index]!);
+    if (of.from === "trampoline") return trampolines[of.index];
     const exports = instances[of.instance]?.exports;
     if (!exports || !(of.name in exports)) {
       throw new CytoError("invalid-component", `Cannot link the component: a core module exports no ${of.name}`);
@@ -58,161 +57,148 @@ export function instantiate({ plan, modules, imports, suspend }: Linkage): CoreI
 
   const callable = (of: CoreItem | undefined) => (of === undefined ? undefined : (item(of) as CoreFunction));
 
-  function context(index: number): CanonContext {
-    let cx = contexts[index];
-    if (!cx) {
-      const from = plan.contexts[index]!;
-      cx = new CanonContext(
-        from.home,
-        handles[from.home]!,
-        from.memory && (item(from.memory) as WebAssembly.Memory),
-        callable(from.realloc) as never,
-        from.encoding,
-      );
-      contexts[index] = cx;
-    }
-    return cx;
+  /** Gives memory and allocator to the contexts that wait for the instance. */
+  function bind(instance: number): void {
+    plan.contexts.forEach(({ memory, realloc }, index) => {
+      const last = Math.max(instanceOf(memory), instanceOf(realloc));
+      if (last === instance)
+        contexts[index]!.bind(memory && (item(memory) as WebAssembly.Memory), callable(realloc) as never);
+    });
   }
 
-  function trampoline(from: Trampoline): unknown {
+  function trampoline(from: Trampoline): CoreFunction {
     switch (from.kind) {
-      case "lower": {
-        const target = callee(from.func);
-        const lowered = lower(context(from.context), from.func.signature, target.call);
-        return suspends && target.suspends ? new WebAssembly.Suspending(lowered as never) : lowered;
-      }
+      case "lower":
+        return lower(from);
       case "resource.new":
-        return (representation: number) => handles[from.home]!.add(from.type, representation, true);
+        return (representation) => {
+          const home = homes[from.home]!;
+          home.assertMayLeave();
+          return home.handles.add(from.type, representation, true);
+        };
       case "resource.rep":
-        return (handle: number) => handles[from.home]!.get(handle >>> 0, from.type);
+        return (handle) => homes[from.home]!.handles.get((handle as number) >>> 0, from.type) as number;
       case "resource.drop":
-        return (handle: number) => {
-          const dropped = handles[from.home]!.drop(handle >>> 0, from.type);
-          if (dropped.own) destroy(from.type, dropped.resource);
-        };
-      case "task.return": {
-        const cx = context(from.context);
-        const { result } = from;
-        return (...values: CoreValue[]) => {
-          const task = tasks[from.home];
-          if (!task || task.returned) throw new WebAssembly.RuntimeError("task.return was called outside of a task");
-          cx.refresh();
-          task.returned = true;
-          if (!result) return;
-          task.result =
-            result.flat.length > 16 ? result.load(cx, (values[0] as number) >>> 0) : result.lift(cx, values, 0);
-        };
-      }
-      case "context.get":
-        return () => tasks[from.home]?.context[from.slot] ?? 0;
-      case "context.set":
-        return (value: number) => {
-          const task = tasks[from.home];
-          if (task) task.context[from.slot] = value;
+        return (handle) => {
+          const home = homes[from.home]!;
+          home.assertMayLeave();
+          const dropped = home.handles.drop((handle as number) >>> 0, from.type);
+          if (dropped.own) destroy(from.type, dropped.resource, home);
+          return undefined;
         };
       case "unsupported":
         return () => {
           throw new WebAssembly.RuntimeError(`the component uses ${from.name}, which this engine does not have`);
         };
+      default:
+        return builtIn(from, {
+          store,
+          home: homes[from.home]!,
+          context: (index) => contexts[index]!,
+          memory: (of) => new DataView((item(of) as WebAssembly.Memory).buffer),
+        });
     }
   }
 
-  function destroy(type: ResourceType, resource: unknown): void {
+  function lower({ func, context: at, async }: Extract<Trampoline, { kind: "lower" }>): CoreFunction {
+    const caller = { store, home: homes[plan.contexts[at]!.home]!, cx: contexts[at]!, async };
+    if (func.kind === "lift") return lowerGuest(caller, func.signature, () => lift(func));
+    const host = hosts.get(func)!;
+    return async || func.async || maySuspend(host)
+      ? lowerHost(caller, func.signature, host, func.async)
+      : lowerPlainHost(caller, func.signature, host);
+  }
+
+  function destroy(type: ResourceType, resource: unknown, from: Home | undefined): void {
     if (type.home === undefined) {
       (resource as Partial<Disposable>)[Symbol.dispose]?.();
       return;
     }
-    const representation = resource instanceof GuestResource ? resource.representation : (resource as number);
-    callable(plan.destructors.get(type))?.(representation);
+    const destructor = callable(plan.destructors.get(type));
+    if (destructor === undefined) return;
+    const entered = homes[type.home]!.entering(from);
+    if (entered.some((home) => home.entered))
+      throw new WebAssembly.RuntimeError("a resource was dropped whose component is in a call already");
+    for (const home of entered) home.entered = true;
+    destructor(resource instanceof GuestResource ? resource.representation : (resource as number));
+    for (const home of entered) home.entered = false;
   }
 
-  /** What a lowered function calls: the host, or a function that another component lifted. */
-  function callee(func: FunctionPlan): {
-    readonly call: (...args: never[]) => unknown;
-    readonly suspends: boolean;
-  } {
-    if (func.kind === "lift") return { call: lift(func) as (...args: never[]) => unknown, suspends: true };
-    const host = hosts.get(func)!;
-    return { call: host, suspends: maySuspend(host) };
-  }
-
-  /** A function that a guest exports, as JavaScript calls it. */
-  function lift(from: LiftPlan): (...args: unknown[]) => unknown {
-    const cx = context(from.context);
-    const { signature } = from;
-    const core = callable(from.core)!;
-    const entry = suspends ? (WebAssembly.promising(core) as unknown as CoreFunction) : core;
-    if (from.async) return liftAsync(from, cx, entry);
-    const postReturn = callable(from.postReturn);
-    const { result } = signature;
-
-    function finish(value: CoreValue | undefined): unknown {
-      let answer: unknown;
-      if (result) {
-        cx.refresh();
-        if (signature.resultInMemory) {
-          const pointer = (value as number) >>> 0;
-          cx.check(pointer, result.size, result.align);
-          answer = result.load(cx, pointer);
-        } else answer = result.lift(cx, [value!], 0);
-      }
-      postReturn?.(value!);
-      return unwrap(signature, answer);
+  /** A function that a guest exports. */
+  function lift(from: LiftPlan): Lift {
+    let made = lifts.get(from);
+    if (made === undefined) {
+      const core = callable(from.core)!;
+      const callback = callable(from.callback);
+      const enter = (core: CoreFunction, signature: CoreSignature) =>
+        suspends ? suspendableEntry(store, suspendable(core, signature)) : plainEntry(core);
+      made = new Lift({
+        store,
+        home: homes[from.home]!,
+        cx: contexts[from.context]!,
+        signature: from.signature,
+        asyncType: from.asyncType,
+        asyncOption: from.async,
+        enter: enter(core, entrySignatureOf(from)),
+        enterCallback: callback && enter(callback, callbackSignature),
+        postReturn: callable(from.postReturn) as never,
+      });
+      lifts.set(from, made);
     }
-
-    return (...args) => {
-      const value: MaybePromise<CoreValue | undefined> = entry(...lowerParams(cx, signature, args));
-      return suspends ? (value as unknown as Promise<CoreValue>).then(finish) : finish(value);
-    };
+    return made;
   }
 
-  function liftAsync(from: LiftPlan, cx: CanonContext, entry: CoreFunction): (...args: unknown[]) => unknown {
-    const callback = callable(from.callback);
-    const { home, signature } = from;
+  /** Core code behind the shim that tells of its end. */
+  function suspendable(core: CoreFunction, signature: CoreSignature): (...values: CoreValue[]) => Promise<unknown> {
+    const done = answered(store);
+    const { exports } = new WebAssembly.Instance(liftModule(signature), {
+      "": { c0: core, [`d${signature.result ?? ""}`]: done },
+    });
+    return WebAssembly.promising(exports.f0) as (...values: CoreValue[]) => Promise<unknown>;
+  }
 
-    function step(task: Task, packed: CoreValue | undefined): unknown {
-      let code = packed as number;
-      for (let yields = 0; callback && (code & 0xf) === YIELD; yields++) {
-        if (yields === YIELDS_MAX) throw new WebAssembly.RuntimeError("the component yields without end");
-        code = callback(0, 0, 0) as number;
-      }
-      tasks[home] = undefined;
-      if (callback && (code & 0xf) !== EXIT) {
-        throw new WebAssembly.RuntimeError("the component waits on a waitable set, which this engine does not have");
-      }
-      if (!task.returned) throw new WebAssembly.RuntimeError("the component ended a task without returning");
-      return unwrap(signature, task.result);
+  const trampolines: unknown[] = plan.trampolines.map(trampoline);
+  if (suspends) {
+    const wait = new WebAssembly.Suspending(() => store.takePending());
+    const given: Record<string, unknown> = { blocked: store.blocked };
+    for (const flat of ["", "i32", "i64", "f32", "f64"]) given[`w${flat}`] = wait;
+    const behind = [...blocking.keys()];
+    behind.forEach((index, i) => {
+      given[`t${i}`] = trampolines[index];
+    });
+    const { exports } = new WebAssembly.Instance(lowerModule(plan, [...blocking.values()]), { "": given });
+    behind.forEach((index, i) => {
+      trampolines[index] = exports[`f${i}`];
+    });
+  }
+
+  for (const planned of plan.instances) {
+    if (planned === undefined) {
+      instances.push(undefined);
+      continue;
     }
-
-    return (...args) => {
-      if (tasks[home]) throw new CytoError("internal", "Cannot enter the component: it is in a call already");
-      const task: Task = { context: [0, 0], returned: false, result: undefined };
-      tasks[home] = task;
-      try {
-        const value: MaybePromise<CoreValue | undefined> = entry(...lowerParams(cx, signature, args));
-        return suspends
-          ? (value as unknown as Promise<CoreValue>).then((packed) => step(task, packed))
-          : step(task, value);
-      } catch (thrown) {
-        tasks[home] = undefined;
-        throw thrown;
-      }
-    };
-  }
-
-  for (const { module, imports: wanted } of plan.instances) {
+    const { module, home, imports: wanted } = planned;
     const given: Record<string, Record<string, unknown>> = {};
     for (const { name, from } of wanted) {
       if (typeof from === "number") given[name] = instances[from]!.exports;
       else given[name] = Object.fromEntries([...from].map(([key, of]) => [key, item(of)]));
     }
-    instances.push(new WebAssembly.Instance(modules[module]!, given));
+    // A start function may call out, in a task of its own that cannot block.
+    store.current = new Task(startCallee(homes[home]!), noArguments, () => undefined).thread;
+    try {
+      bind(instances.push(new WebAssembly.Instance(modules[module]!, given)) - 1);
+    } finally {
+      store.current = undefined;
+    }
   }
 
   const exports: Record<string, Record<string, (...args: never[]) => unknown>> = {};
   for (const [name, functions] of plan.exports) {
     const target: Record<string, (...args: never[]) => unknown> = {};
-    for (const [inner, from] of functions) target[camelCase(inner)] = lift(from) as (...args: never[]) => unknown;
+    for (const [inner, from] of functions) {
+      const made = lift(from);
+      target[camelCase(inner)] = (...args) => made.call(args);
+    }
     exports[name] = target;
   }
   const memories = plan.memories.map((of) => item(of) as WebAssembly.Memory);
@@ -220,103 +206,117 @@ export function instantiate({ plan, modules, imports, suspend }: Linkage): CoreI
     exports,
     memoryBytes: () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0),
     [Symbol.dispose]() {
-      for (const table of handles) {
-        for (const { type, resource } of table.owned()) if (type.home === undefined) destroy(type, resource);
+      store.trap(new CytoError("cancelled", "Cannot run the component on: the instance has ended"));
+      for (const { handles } of homes) {
+        for (const { type, resource } of handles.owned())
+          if (type.home === undefined) destroy(type, resource, undefined);
+        for (const entry of handles.others()) if (entry instanceof End) entry.shared.drop();
       }
     },
   };
 }
 
-function unwrap(signature: Signature, answer: unknown): unknown {
-  if (!signature.throws) return answer;
-  const { tag, val } = answer as { tag: string; val?: unknown };
-  if (tag === "err") throw new ComponentError(val);
-  return val;
+/** The trampolines that may suspend their caller, by index. */
+function blockingOf(plan: Linking, hosts: ReadonlyMap<HostFunctionPlan, HostFunction>): Map<number, CoreSignature> {
+  const blocking = new Map<number, CoreSignature>();
+  const guests: [index: number, signature: CoreSignature][] = [];
+  plan.trampolines.forEach((trampoline, index) => {
+    switch (trampoline.kind) {
+      case "lower": {
+        const { func, async } = trampoline;
+        const signature = coreSignatureOf(func.signature, async);
+        if (func.kind === "lift") guests.push([index, signature]);
+        else if (!async && (func.async || maySuspend(hosts.get(func)!))) blocking.set(index, signature);
+        return;
+      }
+      case "resource.new":
+      case "resource.rep":
+      case "resource.drop":
+      case "unsupported":
+        return;
+      default: {
+        const signature = blockingSignature(trampoline);
+        if (signature !== undefined) blocking.set(index, signature);
+      }
+    }
+  });
+  const waits = blocking.size > 0 || guests.some(([index]) => mayBlock(plan.trampolines[index]!));
+  if (waits) for (const [index, signature] of guests) blocking.set(index, signature);
+  return blocking;
 }
 
-function lowerParams(cx: CanonContext, signature: Signature, args: readonly unknown[]): CoreValue[] {
-  cx.refresh();
-  const { params } = signature;
-  if (signature.paramsInMemory) {
-    const pointer = cx.allocate(params.align, params.size);
-    params.store(cx, args, pointer);
-    return [pointer];
+/** A call of another component that may wait for its task, not only for its code. */
+function mayBlock(trampoline: Trampoline): boolean {
+  return trampoline.kind === "lower" && trampoline.func.kind === "lift" && trampoline.func.asyncType;
+}
+
+function startCallee(home: Home): Callee {
+  return { home, asyncType: false, asyncOption: false, needsExclusive: false, suspendable: false };
+}
+
+const noArguments = (): readonly unknown[] => [];
+
+function instanceOf(of: CoreItem | undefined): number {
+  return of?.from === "instance" ? of.instance : -1;
+}
+
+const callbackSignature: CoreSignature = { params: ["i32", "i32", "i32"], result: "i32" };
+
+/** What the core function of a lift is called with, and what it answers. */
+function entrySignatureOf({ signature, async, callback }: LiftPlan): CoreSignature {
+  const params: readonly Flat[] = signature.paramsInMemory ? ["i32"] : signature.params.flat;
+  if (async) return { params, result: callback === undefined ? undefined : "i32" };
+  return { params, result: signature.resultInMemory ? "i32" : signature.result?.flat[0] };
+}
+
+const liftModules = new Map<string, WebAssembly.Module>();
+
+function liftModule(signature: CoreSignature): WebAssembly.Module {
+  const key = `${signature.params.join()}:${signature.result ?? ""}`;
+  let module = liftModules.get(key);
+  if (module === undefined) {
+    module = new WebAssembly.Module(liftShim([signature]));
+    liftModules.set(key, module);
   }
-  const values = new Array<CoreValue>(params.flat.length);
-  params.lower(cx, args, values, 0);
-  return values;
+  return module;
 }
 
-/** The core function that a guest calls for `call`. */
-function lower(cx: CanonContext, signature: Signature, call: (...args: never[]) => unknown): CoreFunction {
-  const { params, result, throws } = signature;
-  const resultAt = signature.paramsInMemory ? 1 : params.flat.length;
+const lowerModules = new WeakMap<Linking, Map<string, WebAssembly.Module>>();
 
-  function answer(value: unknown, values: readonly CoreValue[]): CoreValue | undefined {
-    if (!result) return undefined;
-    cx.refresh();
-    if (signature.resultInMemory) {
-      const pointer = (values[resultAt] as number) >>> 0;
-      cx.check(pointer, result.size, result.align);
-      result.store(cx, value, pointer);
-      return undefined;
-    }
-    const lowered: CoreValue[] = [0];
-    result.lower(cx, value, lowered, 0);
-    return lowered[0];
+/** One for each set of signatures: which functions may wait depends on the hosts that are given. */
+function lowerModule(plan: Linking, signatures: readonly CoreSignature[]): WebAssembly.Module {
+  let modules = lowerModules.get(plan);
+  if (modules === undefined) {
+    modules = new Map();
+    lowerModules.set(plan, modules);
   }
-
-  return (...values) => {
-    cx.refresh();
-    const args = (
-      signature.paramsInMemory ? params.load(cx, (values[0] as number) >>> 0) : params.lift(cx, values, 0)
-    ) as never[];
-    let value: unknown;
-    try {
-      value = call(...args);
-    } catch (thrown) {
-      if (!throws) throw thrown;
-      return answer(thrownAsResult(thrown), values);
-    }
-    if (value instanceof Promise) {
-      // The guest is suspended by the promise; what is stored on settling is what it wakes up to.
-      return value.then(
-        (settled) => answer(throws ? { tag: "ok", val: settled } : settled, values),
-        (thrown) => {
-          if (!throws) throw thrown;
-          return answer(thrownAsResult(thrown), values);
-        },
-      ) as never;
-    }
-    return answer(throws ? { tag: "ok", val: value } : value, values);
-  };
+  const key = JSON.stringify(signatures);
+  let module = modules.get(key);
+  if (module === undefined) {
+    module = new WebAssembly.Module(lowerShim(signatures));
+    modules.set(key, module);
+  }
+  return module;
 }
 
-/**
- * Finds every host function that the plan calls, and tells whether any may suspend. Throws
- * `unbound-import` naming all that are missing.
- */
-function resolveHosts(plan: Linking, imports: ImportObject, hosts: Map<HostFunctionPlan, HostFunction>): boolean {
+/** Every host function that the plan calls. Throws `unbound-import` naming all that are missing. */
+function resolveHosts(plan: Linking, imports: ImportObject): ReadonlyMap<HostFunctionPlan, HostFunction> {
+  const hosts = new Map<HostFunctionPlan, HostFunction>();
   const missing: string[] = [];
-  let suspends = false;
   for (const trampoline of plan.trampolines) {
     if (trampoline.kind !== "lower" || trampoline.func.kind !== "host" || hosts.has(trampoline.func)) continue;
     const { func } = trampoline;
     const host = hostFunction(func, imports);
-    if (!host) missing.push(func.interface === "$root" ? func.name : `${func.interface}#${func.name}`);
-    else {
-      hosts.set(func, host);
-      suspends ||= maySuspend(host);
-    }
+    if (host) hosts.set(func, host);
+    else missing.push(func.interface === "$root" ? func.name : `${withoutVersion(func.interface)}#${func.name}`);
   }
   if (missing.length > 0) {
     throw new CytoError("unbound-import", `Cannot instantiate the component: nothing provides ${missing.join(", ")}`);
   }
-  return suspends;
+  return hosts;
 }
-
 function hostFunction(func: HostFunctionPlan, imports: ImportObject): HostFunction | undefined {
-  const target = imports[func.interface];
+  const target = imports[func.interface] ?? imports[withoutVersion(func.interface)];
   if (!target) return undefined;
   const special = /^\[(method|static|constructor)\](.+)$/.exec(func.name);
   if (!special) return target[camelCase(func.name)] as HostFunction | undefined;

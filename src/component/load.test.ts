@@ -153,10 +153,12 @@ describe("load()", () => {
     assert.equal(calls.greet!("now"), "now, said");
   });
 
-  test("reports a trap and a value of the wrong type", async () => {
+  test("reports a value of the wrong type, and a trap, after which nothing can be called", async () => {
     const { trap, greet } = await root();
-    await assert.rejects(async () => trap!(), WebAssembly.RuntimeError);
     await assert.rejects(async () => greet!(5), /a string is expected/);
+    assert.equal(await greet!("still"), "still, said");
+    await assert.rejects(async () => trap!(), WebAssembly.RuntimeError);
+    await assert.rejects(async () => greet!("again"), /it has trapped: unreachable/);
   });
 
   test("bounds linear memory in the binary", async () => {

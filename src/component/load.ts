@@ -1,6 +1,6 @@
 /**
- * Component bytes to something that can be instantiated: decoded, linked and compiled once. Core modules
- * of WASI 0.1 are taken as well.
+ * Component bytes to something that can be instantiated: decoded, validated, linked and compiled
+ * once. Core modules of WASI 0.1 are taken as well.
  */
 import { createHash } from "node:crypto";
 import { CytoError } from "../kernel/index.ts";
@@ -9,9 +9,11 @@ import { sniff } from "./binary.ts";
 import type { Component, LoadOptions, World } from "./contract.ts";
 import { boundMemory } from "./core-module.ts";
 import { decode } from "./decode.ts";
+import { fuse } from "./fuse.ts";
 import { instantiate } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
+import { validate } from "./validate.ts";
 
 /**
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
@@ -22,14 +24,20 @@ export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promis
   const known = { digest: digestOf(bytes), size: bytes.length };
   if (core && !describesWorld(bytes)) return programOf({ module: await compile(bytes, options), ...known });
   // What lives on holds no byte of the file: V8 keeps what it compiled.
-  const { modules: binaries, ...plan } = planOf(decode(core ? await adapt(bytes) : bytes));
-  const modules = await Promise.all(binaries.map((module) => compile(module, options)));
+  const definition = decode(core ? await adapt(bytes) : bytes);
+  validate(definition);
+  const { modules: binaries, ...plan } = fuse(planOf(definition));
+  const used = new Set(plan.instances.map((instance) => instance?.module));
+  const modules = await Promise.all(
+    binaries.map((module, index) => (used.has(index) ? compile(module, options) : undefined)),
+  );
   return {
     ...known,
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
-    instantiate: (imports, { suspend = true } = {}) => instantiate({ plan, modules, imports, suspend }),
+    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) =>
+      instantiate({ plan, modules, imports, suspend, deadlock }),
   };
 }
 
@@ -54,6 +62,7 @@ async function compile(module: Uint8Array, { memoryBytes }: LoadOptions): Promis
 function worldOf(plan: Linking): World | undefined {
   if (plan.exports.get("cytoplane:service/handler")?.has("start")) return "service";
   if (plan.exports.get("wasi:http/incoming-handler")?.has("handle")) return "http";
+  if (plan.exports.get("wasi:http/handler")?.has("handle")) return "handler";
   if (plan.exports.get("wasi:cli/run")?.has("run")) return "command";
   return undefined;
 }

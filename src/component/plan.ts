@@ -6,20 +6,21 @@
  * The Component Model's linking is static, so everything here holds for every instance.
  */
 import { CytoError } from "../kernel/index.ts";
-import { type Codec, codecOf } from "./codec.ts";
 import type {
   CanonDefinition,
   CanonOptions,
   ComponentDefinition,
   Declaration,
   Definition,
+  EndKind,
   Extern,
+  PlainBuiltIn,
   Sort,
   TypeDefinition,
   ValueTypeRef,
 } from "./decode.ts";
 import { type Signature, signatureOf } from "./signature.ts";
-import { type ResolvedFunction, type ResourceType, type ValueType, withoutVersion } from "./types.ts";
+import { type ResolvedFunction, type ResourceType, type ValueType, withMinorVersion, withoutVersion } from "./types.ts";
 
 /** Something that a core module can import or export. */
 export type CoreItem =
@@ -38,7 +39,9 @@ export interface ContextPlan {
 
 export interface HostFunctionPlan {
   readonly kind: "host";
-  /** Without version; `$root` for functions that the world imports directly. */
+  /** Its type is `async`: it may take its time. */
+  readonly async: boolean;
+  /** With `major.minor`, if it has a version; `$root` for functions that the world imports directly. */
   readonly interface: string;
   readonly name: string;
   readonly signature: Signature;
@@ -52,49 +55,81 @@ export interface LiftPlan {
   readonly postReturn: CoreItem | undefined;
   /** Present for functions lifted with the callback form of component-model async. */
   readonly callback: CoreItem | undefined;
+  /** Lifted with the option `async`: the result comes by `task.return`. */
   readonly async: boolean;
+  /** Its type is `async`: it may block. */
+  readonly asyncType: boolean;
   readonly signature: Signature;
 }
 
 export type FunctionPlan = HostFunctionPlan | LiftPlan;
 
 export type Trampoline =
-  | { readonly kind: "lower"; readonly func: FunctionPlan; readonly context: number }
+  | { readonly kind: "lower"; readonly func: FunctionPlan; readonly context: number; readonly async: boolean }
   | {
       readonly kind: "resource.new" | "resource.rep" | "resource.drop";
       readonly type: ResourceType;
       readonly home: number;
     }
-  | {
-      readonly kind: "task.return";
-      readonly home: number;
-      readonly result: Codec | undefined;
-      readonly context: number;
-    }
-  | { readonly kind: "context.get" | "context.set"; readonly home: number; readonly slot: number }
+  | BuiltIn
   | { readonly kind: "unsupported"; readonly name: string };
+
+/** A built-in of component-model async; `home` is the instance that calls it. */
+export type BuiltIn = { readonly home: number } & (
+  | { readonly kind: "task.return"; readonly result: ValueType | undefined; readonly context: number }
+  | { readonly kind: "context.get" | "context.set"; readonly type: "i32" | "i64"; readonly slot: number }
+  | { readonly kind: PlainBuiltIn }
+  | { readonly kind: "subtask.cancel"; readonly async: boolean }
+  | {
+      readonly kind: "waitable-set.wait" | "waitable-set.poll";
+      readonly cancellable: boolean;
+      readonly memory: CoreItem;
+    }
+  | { readonly kind: "thread.yield"; readonly cancellable: boolean }
+  | {
+      readonly kind: `${EndKind}.new` | `${EndKind}.drop-${"readable" | "writable"}`;
+      readonly element: ValueType | undefined;
+    }
+  | {
+      readonly kind: `${EndKind}.${"read" | "write"}`;
+      readonly element: ValueType | undefined;
+      readonly context: number;
+      readonly async: boolean;
+    }
+  | {
+      readonly kind: `${EndKind}.cancel-${"read" | "write"}`;
+      readonly element: ValueType | undefined;
+      readonly async: boolean;
+    }
+  | { readonly kind: "error-context.new" | "error-context.debug-message"; readonly context: number }
+);
 
 export interface Plan extends Linking {
   /** The binaries of the core modules, which `instances` refer to by index. */
   readonly modules: readonly Uint8Array[];
 }
 
+export interface InstancePlan {
+  readonly module: number;
+  /** The component instance that it is of. */
+  readonly home: number;
+  readonly imports: readonly { readonly name: string; readonly from: CoreNamespace }[];
+}
+
 /** The wiring alone. */
 export interface Linking {
-  readonly instances: readonly {
-    readonly module: number;
-    readonly imports: readonly { readonly name: string; readonly from: CoreNamespace }[];
-  }[];
+  /** In the order in which they are made; one that was found to be needless is undefined. */
+  readonly instances: readonly (InstancePlan | undefined)[];
   readonly contexts: readonly ContextPlan[];
   readonly trampolines: readonly Trampoline[];
   readonly destructors: ReadonlyMap<ResourceType, CoreItem>;
   readonly memories: readonly CoreItem[];
-  /** Component instances that hold handles of their own. */
-  readonly homes: number;
+  /** Component instances that hold handles of their own: of each, which one it is inside of. */
+  readonly homes: readonly (number | undefined)[];
   /** Names with versions, as the binary has them. */
   readonly importNames: readonly string[];
   readonly exportNames: readonly string[];
-  /** By interface without version, then by function. */
+  /** By interface, with `major.minor` and without version, then by function. */
   readonly exports: ReadonlyMap<string, ReadonlyMap<string, LiftPlan>>;
 }
 
@@ -126,7 +161,7 @@ const INSTANCES_MAX = 10_000;
 
 export function planOf(definition: ComponentDefinition): Plan {
   const planner = createPlanner();
-  const exported = planner.component(definition, undefined, undefined);
+  const exported = planner.component(definition, undefined, undefined, undefined);
   return planner.finish(exported);
 }
 
@@ -136,7 +171,7 @@ function fail(problem: string): never {
 
 function createPlanner() {
   const modules: Uint8Array[] = [];
-  const instances: { module: number; imports: { name: string; from: CoreNamespace }[] }[] = [];
+  const instances: { module: number; home: number; imports: { name: string; from: CoreNamespace }[] }[] = [];
   const contexts: ContextPlan[] = [];
   const contextIndices = new Map<string, number>();
   const trampolines: Trampoline[] = [];
@@ -145,7 +180,7 @@ function createPlanner() {
   const hostResources = new Map<string, ResourceType>();
   const importNames: string[] = [];
   const exportNames: string[] = [];
-  let homes = 0;
+  const homes: (number | undefined)[] = [];
   let inlined = 0;
 
   function newScope(parent: Scope | undefined, home: number): Scope {
@@ -160,14 +195,18 @@ function createPlanner() {
     return space[index] as T;
   }
 
-  /** Evaluates a component. Without `args` it is the root, whose imports are the host's. */
+  /**
+   * Evaluates a component inside of the instance `container`. Without `args` it is the root, whose
+   * imports are the host's.
+   */
   function component(
     definition: ComponentDefinition,
     parent: Scope | undefined,
     args: ReadonlyMap<string, Item> | undefined,
+    container: number | undefined,
   ): Exports {
     if (++inlined > INSTANCES_MAX) fail(`more than ${INSTANCES_MAX} instances are made`);
-    const scope = newScope(parent, homes++);
+    const scope = newScope(parent, homes.push(container) - 1);
     const exported = new Map<string, Item>();
     for (const step of definition.definitions) evaluate(step, scope, args, exported);
     return exported;
@@ -193,7 +232,7 @@ function createPlanner() {
           name: arg.name,
           from: at<CoreNamespace>(scope, "core-instance", arg.instance),
         }));
-        instances.push({ module: at<number>(scope, "core-module", step.module), imports });
+        instances.push({ module: at<number>(scope, "core-module", step.module), home: scope.home, imports });
         spaces["core-instance"].push(instances.length - 1);
         return;
       }
@@ -209,7 +248,7 @@ function createPlanner() {
       case "instantiate": {
         const nested = at<{ definition: ComponentDefinition; scope: Scope }>(scope, "component", step.component);
         const given = new Map(step.args.map((arg) => [arg.name, itemAt(scope, arg.item.sort, arg.item.index)]));
-        spaces.instance.push(component(nested.definition, nested.scope, given));
+        spaces.instance.push(component(nested.definition, nested.scope, given, scope.home));
         return;
       }
       case "bundle":
@@ -282,7 +321,8 @@ function createPlanner() {
     switch (extern.sort) {
       case "func": {
         const type = functionAt(scope, extern.type);
-        const value: HostFunctionPlan = { kind: "host", interface: under, name, signature: signatureOf(type) };
+        const { async } = type;
+        const value: HostFunctionPlan = { kind: "host", async, interface: under, name, signature: signatureOf(type) };
         return { sort: "func", value };
       }
       case "type": {
@@ -292,7 +332,7 @@ function createPlanner() {
       case "instance": {
         const type = at<TypeEntry>(scope, "type", extern.type);
         if (type.kind !== "instance") fail(`the type of import ${name} is no instance type`);
-        return { sort: "instance", value: hostInstance(withoutVersion(name), type.declarations, type.scope) };
+        return { sort: "instance", value: hostInstance(withMinorVersion(name), type.declarations, type.scope) };
       }
       default:
         return fail(`it imports the ${extern.sort} ${name}, which a host cannot give`);
@@ -351,6 +391,11 @@ function createPlanner() {
         return { kind: "variant", cases: type.cases.map((c) => ({ name: c.name, type: maybe(c.type) })) };
       case "list":
         return { kind: "list", element: value(type.element), length: type.length };
+      case "map": {
+        // A map crosses as the list of its pairs.
+        const pair: ValueType = { kind: "tuple", types: [value(type.key), value(type.value)] };
+        return { kind: "list", element: pair, length: undefined };
+      }
       case "tuple":
         return { kind: "tuple", types: type.types.map(value) };
       case "option":
@@ -422,11 +467,13 @@ function createPlanner() {
       const item: CoreItem = { from: "trampoline", index: trampolines.push(trampoline) - 1 };
       scope.spaces["core-func"].push(item);
     };
+    const { home } = scope;
     switch (step.kind) {
       case "lift": {
         const { options } = step;
         const core = (index: number | undefined) =>
           index === undefined ? undefined : at<CoreItem>(scope, "core-func", index);
+        const type = functionAt(scope, step.type);
         const lift: LiftPlan = {
           kind: "lift",
           home: scope.home,
@@ -435,38 +482,98 @@ function createPlanner() {
           postReturn: core(options.postReturn),
           callback: core(options.callback),
           async: options.async,
-          signature: signatureOf(functionAt(scope, step.type)),
+          asyncType: type.async,
+          signature: signatureOf(type),
         };
         scope.spaces.func.push(lift);
         return;
       }
       case "lower": {
         const func = at<FunctionPlan>(scope, "func", step.func);
-        if (step.options.async) {
-          add({
-            kind: "unsupported",
-            name: `an asynchronous call of ${func.kind === "host" ? func.name : "an import"}`,
-          });
-        } else add({ kind: "lower", func, context: context(step.options, scope) });
+        add({ kind: "lower", func, context: context(step.options, scope), async: step.options.async });
         return;
       }
       case "resource.new":
       case "resource.rep":
       case "resource.drop":
-        add({ kind: step.kind, type: resourceAt(scope, step.resource), home: scope.home });
+        add({ kind: step.kind, type: resourceAt(scope, step.resource), home });
         return;
       case "task.return": {
-        const result = step.result === undefined ? undefined : codecOf(valueType(step.result, scope));
-        add({ kind: "task.return", home: scope.home, result, context: context(step.options, scope) });
+        const result = step.result === undefined ? undefined : valueType(step.result, scope);
+        add({ kind: step.kind, home, result, context: context(step.options, scope) });
+        return;
+      }
+      case "stream.new":
+      case "stream.drop-readable":
+      case "stream.drop-writable":
+      case "future.new":
+      case "future.drop-readable":
+      case "future.drop-writable":
+        add({ kind: step.kind, home, element: elementAt(scope, step.type) });
+        return;
+      case "stream.read":
+      case "stream.write":
+      case "future.read":
+      case "future.write": {
+        const { async } = step.options;
+        add({
+          kind: step.kind,
+          home,
+          element: elementAt(scope, step.type),
+          context: context(step.options, scope),
+          async,
+        });
+        return;
+      }
+      case "stream.cancel-read":
+      case "stream.cancel-write":
+      case "future.cancel-read":
+      case "future.cancel-write":
+        add({ kind: step.kind, home, element: elementAt(scope, step.type), async: step.async });
+        return;
+      case "error-context.new":
+      case "error-context.debug-message":
+        add({ kind: step.kind, home, context: context(step.options, scope) });
+        return;
+      case "waitable-set.wait":
+      case "waitable-set.poll": {
+        const memory = at<CoreItem>(scope, "core-memory", step.memory);
+        add({ kind: step.kind, home, cancellable: step.cancellable, memory });
         return;
       }
       case "context.get":
       case "context.set":
-        add({ kind: step.kind, home: scope.home, slot: step.slot });
+        add({ kind: step.kind, home, type: step.type, slot: step.slot });
         return;
-      case "built-in":
-        add({ kind: "unsupported", name: step.name });
+      case "subtask.cancel":
+        add({ kind: step.kind, home, async: step.async });
+        return;
+      case "thread.yield":
+        add({ kind: step.kind, home, cancellable: step.cancellable });
+        return;
+      case "thread.index":
+      case "thread.resume-later":
+      case "thread.new-indirect":
+      case "thread.suspend":
+      case "thread.suspend-then-resume":
+      case "thread.yield-then-resume":
+      case "thread.suspend-then-promote":
+      case "thread.yield-then-promote":
+      case "thread.spawn-ref":
+      case "thread.spawn-indirect":
+      case "thread.available-parallelism":
+        add({ kind: "unsupported", name: step.kind });
+        return;
+      default:
+        add({ kind: step.kind, home });
     }
+  }
+
+  /** What a stream or future type is of. */
+  function elementAt(scope: Scope, index: number): ValueType | undefined {
+    const entry = at<TypeEntry>(scope, "type", index);
+    if (entry.kind !== "stream" && entry.kind !== "future") fail(`type ${index} is no stream or future`);
+    return entry.element;
   }
 
   function finish(exported: Exports): Plan {
@@ -478,9 +585,11 @@ function createPlanner() {
     };
     for (const [name, item] of exported) {
       if (item.sort === "instance") {
-        for (const [inner, innerItem] of item.value) put(withoutVersion(name), inner, innerItem);
+        for (const [inner, innerItem] of item.value) put(withMinorVersion(name), inner, innerItem);
       } else put("$root", name, item);
     }
+    // Of several versions, the newest goes by the bare name.
+    for (const [name, functions] of [...exports].sort(byMinorVersion)) exports.set(withoutVersion(name), functions);
     return {
       modules,
       instances,
@@ -496,6 +605,10 @@ function createPlanner() {
   }
 
   return { component, finish };
+}
+
+function byMinorVersion([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a.localeCompare(b, "en", { numeric: true });
 }
 
 const sorts: readonly Sort[] = [

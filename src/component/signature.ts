@@ -16,6 +16,8 @@ export interface Signature {
   readonly resultInMemory: boolean;
   /** `result<T, E>` as a whole result becomes a return or a throw. */
   readonly throws: boolean;
+  /** The result is a future: a promise is the answer, and nothing to wait for. */
+  readonly future: boolean;
 }
 
 export function signatureOf(type: ResolvedFunction): Signature {
@@ -31,6 +33,7 @@ export function signatureOf(type: ResolvedFunction): Signature {
     result,
     resultInMemory: (result?.flat.length ?? 0) > FLAT_RESULTS_MAX,
     throws: type.result?.kind === "result",
+    future: type.result?.kind === "future",
   };
 }
 

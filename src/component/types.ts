@@ -58,3 +58,8 @@ export function withoutVersion(name: string): string {
   const at = name.indexOf("@");
   return at === -1 ? name : name.slice(0, at);
 }
+
+/** `wasi:io/streams@0.2.6` as `wasi:io/streams@0.2`: what all patch versions of one minor are. */
+export function withMinorVersion(name: string): string {
+  return name.replace(/@(\d+\.\d+).*$/, "@$1");
+}

@@ -15,7 +15,13 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
     grow(pages: number): number;
   }
-  class RuntimeError extends Error {}
+  class Global {
+    constructor(descriptor: { value: "i32" | "i64" | "f32" | "f64"; mutable?: boolean }, value?: number | bigint);
+    value: number | bigint;
+  }
+  class RuntimeError extends Error {
+    constructor(message?: string, options?: ErrorOptions);
+  }
   class LinkError extends Error {}
   class CompileError extends Error {}
   /** A host function that may suspend the WebAssembly stack that calls it. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { describe, test } from "node:test";
 import { request } from "undici";
-import type { Body, Call, CytoError, Service } from "../kernel/index.ts";
+import { type Body, type Call, type CytoError, type Service, trailersOf } from "../kernel/index.ts";
 import type { Trial } from "./trial.ts";
 import { routeTo, startTrial, textReply } from "./trial.ts";
 
@@ -156,5 +156,68 @@ describe("a request body", () => {
     const response = await post(trial, Buffer.alloc(256 * 1024, "x"));
     assert.equal(response.statusCode, 200);
     assert.equal((await response.body.arrayBuffer()).byteLength, 256 * 1024);
+  });
+});
+
+describe("trailers", () => {
+  const trailer = "Trailer: x-sum\r\n";
+  const chunked = (extra: string, end: string): string =>
+    `POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${extra}\r\n2\r\nhi\r\n0\r\n${end}\r\n`;
+
+  test("of a request reach the service as the end of its body, less what belongs before a body", async () => {
+    let ended: IteratorReturnResult<unknown> | undefined;
+    await using trial = await startTrial(async ({ body }) => {
+      const steps = (body as AsyncIterable<Uint8Array, unknown>)[Symbol.asyncIterator]();
+      for (let step = await steps.next(); ; step = await steps.next()) {
+        if (!step.done) continue;
+        ended = step;
+        return textReply("");
+      }
+    }, routes);
+    await trial.raw(chunked(trailer, "X-Sum: 1\r\nAuthorization: me\r\nTe: x\r\n"));
+    assert.deepEqual(trailersOf(ended!), [["x-sum", "1"]]);
+    await trial.raw(chunked("", ""));
+    assert.equal(trailersOf(ended!), undefined);
+  });
+
+  async function* sums(...pairs: [string, string][]): AsyncGenerator<Uint8Array, unknown> {
+    yield Buffer.from("body");
+    return pairs;
+  }
+
+  test("of a reply follow its body where it is sent in chunks", async () => {
+    await using trial = await startTrial(
+      async () => ({ status: 200, headers: [["trailer", "x-sum"]], body: sums(["x-sum", "1"], ["connection", "x"]) }),
+      routes,
+    );
+    const answer = await trial.raw(chunked("", ""));
+    assert.match(answer, /\r\ntrailer: x-sum\r\n/);
+    assert.ok(answer.endsWith("\r\n4\r\nbody\r\n0\r\nx-sum: 1\r\n\r\n"), answer);
+  });
+
+  test("of a reply end at the gateway where its length was said, or the client speaks HTTP/1.0", async () => {
+    const headers = [["trailer", "x-sum"]] as [string, string][];
+    await using trial = await startTrial(
+      async ({ url }) => ({
+        status: 200,
+        headers: url.endsWith("?length") ? [...headers, ["content-length", "4"]] : headers,
+        body: sums(["x-sum", "1"]),
+      }),
+      routes,
+    );
+    const said = await trial.raw("POST /echo?length HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert.ok(said.endsWith("\r\n\r\nbody"), said);
+    const old = await trial.raw("POST /echo HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert.ok(old.endsWith("\r\n\r\nbody"), old);
+    assert.doesNotMatch(said + old, /x-sum/);
+  });
+
+  test("that are no fields break the reply off", async () => {
+    await using trial = await startTrial(
+      async () => ({ status: 200, headers: [], body: sums(["x-sum", "1\r\nx: 2"]) }),
+      routes,
+    );
+    assert.doesNotMatch(await trial.raw(chunked("", "")), /x: 2|\r\n0\r\n/);
+    assert.equal((await trial.access()).error, "invalid-reply");
   });
 });

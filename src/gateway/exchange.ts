@@ -201,7 +201,7 @@ export class Exchange implements Deadline {
     }
   }
 
-  #pump(reply: Reply, stream: AsyncIterator<Uint8Array>): void {
+  #pump(reply: Reply, stream: AsyncIterator<Uint8Array, unknown>): void {
     if (this.req.method === "HEAD" || isBodiless(reply.status)) {
       abandon(stream);
       this.#writeWhole(reply, undefined);
@@ -236,9 +236,9 @@ export class Exchange implements Deadline {
       );
   }
 
-  async *#readStream(route: Route): AsyncGenerator<Uint8Array> {
+  async *#readStream(route: Route): AsyncGenerator<Uint8Array, Headers> {
     this.#continue();
-    yield* streamBody(this.req, (bytes) => {
+    return yield* streamBody(this.req, (bytes) => {
       this.#bytesIn += bytes;
       if (this.#bytesIn <= route.bodyBytes) return;
       const error = tooLarge(route);
@@ -325,7 +325,7 @@ export class Exchange implements Deadline {
 }
 
 /** Tells a producer that nobody will read on. What it says to that concerns nobody either. */
-async function abandon(stream: AsyncIterator<Uint8Array>): Promise<void> {
+async function abandon(stream: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   try {
     await stream.return?.();
   } catch {}

@@ -7,7 +7,7 @@
  * is nothing to count (HEAD, 304), and held to where a stream was promised to have it.
  */
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
-import { CytoError, type Headers, header, type Reply } from "../kernel/index.ts";
+import { CytoError, type Headers, header, type Reply, trailersOf } from "../kernel/index.ts";
 
 /** Fields of this hop, and those that the gateway writes itself. */
 const NOT_PASSED: ReadonlySet<string> = new Set([
@@ -72,7 +72,7 @@ export function writeWhole(context: ReplyContext, reply: Reply, body: Uint8Array
 export async function writeStream(
   context: ReplyContext,
   reply: Reply,
-  body: AsyncIterator<Uint8Array>,
+  body: AsyncIterator<Uint8Array, unknown>,
   onChunk: (bytes: number) => void,
 ): Promise<void> {
   const { res, signal } = context;
@@ -86,7 +86,7 @@ export async function writeStream(
     res.flushHeaders();
   });
   let sent = 0;
-  let next: IteratorResult<Uint8Array>;
+  let next: IteratorResult<Uint8Array, unknown>;
   try {
     next = await pending;
   } finally {
@@ -103,7 +103,16 @@ export async function writeStream(
   }
   if (signal.aborted) return;
   if (promised !== undefined && sent < promised) throw invalid(`its body is shorter than its content-length`);
+  if (next.done) writeTrailers(res, trailersOf(next));
   res.end();
+}
+
+/** Only a chunked body has a place for them (RFC 9112, 7.1.2): elsewhere they end here, as they may. */
+function writeTrailers(res: ServerResponse, trailers: Headers | undefined): void {
+  if (trailers === undefined || !res.chunkedEncoding) return;
+  checkFields(trailers);
+  const passed = trailers.filter(([name]) => !NOT_PASSED.has(name.toLowerCase()));
+  res.addTrailers(passed.map(([name, value]): [string, string] => [name, value]));
 }
 
 /** Whether a reply of this status has no body, whatever the service gave. */
@@ -118,6 +127,7 @@ function writeHead(context: ReplyContext, reply: Reply, contentBytes: number | u
   }
   fields.push("x-request-id", context.requestId);
   if (contentBytes !== undefined) fields.push("content-length", String(contentBytes));
+  else if (context.res.useChunkedEncodingByDefault) announceTrailers(reply, fields);
   if (context.last) fields.push("connection", "close");
   try {
     // Node forgets that a reply may have a body before it looks at the fields.
@@ -127,6 +137,12 @@ function writeHead(context: ReplyContext, reply: Reply, contentBytes: number | u
     context.res.statusMessage = "";
     throw thrown instanceof CytoError ? thrown : invalidField(thrown);
   }
+}
+
+/** What a service says that will come after its body; believed only where the body is sent in chunks. */
+function announceTrailers({ status, headers }: Reply, fields: string[]): void {
+  const named = header(headers, "trailer");
+  if (named !== undefined && !isBodiless(status)) fields.push("trailer", named);
 }
 
 function checkStatus(status: number): void {

@@ -58,6 +58,9 @@ const COMMON: readonly string[] = [
   "user-agent",
 ];
 
+/** Fields that frame, route or authenticate: a reader that acts on them has done so before the body. */
+const HEADER_ONLY: ReadonlySet<string> = new Set(["authorization", "content-length", "cookie", "host"]);
+
 /** Names as clients write them to the name that is passed on; empty for those that are not. */
 const KNOWN: ReadonlyMap<string, string> = new Map([
   ...COMMON.flatMap((name) => spellings(name).map((spelling) => [spelling, name] as const)),
@@ -142,13 +145,27 @@ export function gatherBody(req: IncomingMessage, done: (body: Uint8Array) => voi
   req.on("end", () => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
 }
 
-/** The body as it arrives. `onChunk` sees each chunk before the service does, and may throw. */
-export async function* streamBody(req: IncomingMessage, onChunk: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+/** The body as it arrives, then its trailers. `onChunk` sees each chunk before the service does, and may throw. */
+export async function* streamBody(
+  req: IncomingMessage,
+  onChunk: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, Headers> {
   // A service that stops reading still has its reply to give: the connection stays.
   for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     onChunk(chunk.byteLength);
     yield chunk;
   }
+  return readTrailers(req.rawTrailers);
+}
+
+/** What came after the body, without what must stand before it (RFC 9110, 6.5.1). */
+function readTrailers(raw: readonly string[]): Headers {
+  const fields: [string, string][] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = KNOWN.get(raw[i]!) ?? lowered(raw[i]!);
+    if (name !== "" && !HEADER_ONLY.has(name)) fields.push([name, raw[i + 1]!]);
+  }
+  return fields;
 }
 
 /** In lower case, and as titles are written: `content-type`, `Content-Type`. */

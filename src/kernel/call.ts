@@ -11,8 +11,15 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 /**
  * Bytes that are at hand, or that arrive chunk by chunk. Pulling is the back-pressure: a producer
  * may not run ahead of `next()`. Ending the iteration early (`return()`) cancels the producer.
+ * Trailers, where there are any, are the value that ends the iteration (see {@link trailersOf}):
+ * whoever hands on the steps of a body hands them on with it.
  */
-export type Body = Uint8Array | AsyncIterable<Uint8Array>;
+export type Body = Uint8Array | AsyncIterable<Uint8Array, unknown>;
+
+/** The trailers with which a body ended, as its last step brought them; `undefined` when there are none. */
+export function trailersOf(last: IteratorReturnResult<unknown>): Headers | undefined {
+  return Array.isArray(last.value) && last.value.length > 0 ? (last.value as Headers) : undefined;
+}
 
 /** One request on its way to a service. */
 export interface Call {

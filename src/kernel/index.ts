@@ -9,6 +9,7 @@ export {
   type Reply,
   type Service,
   stack,
+  trailersOf,
 } from "./call.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { createDeadlines, type Deadline, type Deadlines, UNSLOTTED } from "./deadlines.ts";

@@ -3,7 +3,7 @@
  * deadline, the guest that gives up, the caller that goes. `end` runs once, whatever happened, and
  * leaves no timer, listener or half-read body behind.
  */
-import { type Body, type Call, type Clock, CytoError } from "../../kernel/index.ts";
+import { type Body, type Call, type Clock, CytoError, type Headers } from "../../kernel/index.ts";
 import type { OutgoingRequest } from "../request.ts";
 
 export interface ExchangeOptions {
@@ -20,8 +20,12 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** The request's body; its producer is told when the exchange has ended. */
   readonly body: Body | undefined;
-  /** The reply's body; its end is the end of the exchange. */
-  read(source: AsyncIterable<Uint8Array>, toError: (error: unknown) => CytoError): AsyncIterable<Uint8Array>;
+  /** The reply's body, which ends with what `trailers` then answers; its end is the end of the exchange. */
+  read(
+    source: AsyncIterable<Uint8Array>,
+    trailers: () => Headers,
+    toError: (error: unknown) => CytoError,
+  ): AsyncIterable<Uint8Array, unknown>;
   end(): void;
 }
 
@@ -68,15 +72,16 @@ export function createExchange({ host, request, parent, deadlineMs, clock }: Exc
     signal: abort.signal,
     body: producer === undefined ? request.body : { [Symbol.asyncIterator]: () => producer },
     end,
-    read(source, toError) {
+    read(source, trailers, toError) {
       const chunks = source[Symbol.asyncIterator]();
       return {
         [Symbol.asyncIterator]: () => ({
           async next() {
             try {
               const result = await chunks.next();
-              if (result.done) end();
-              return result;
+              if (!result.done) return result;
+              end();
+              return { done: true, value: trailers() };
             } catch (error) {
               end();
               throw toError(error);

@@ -6,7 +6,16 @@ import { createServer as createSecureServer } from "node:https";
 import { type AddressInfo, createServer as createRawServer, type Socket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
 import { tlsAuthority, tlsKey } from "../../../test/servers/tls.ts";
-import { type Body, type Call, CytoError, type Headers, header, type Reply, systemClock } from "../../kernel/index.ts";
+import {
+  type Body,
+  type Call,
+  CytoError,
+  type Headers,
+  header,
+  type Reply,
+  systemClock,
+  trailersOf,
+} from "../../kernel/index.ts";
 import type { OutgoingRequest } from "../request.ts";
 import { createOutgoing, type OutgoingOptions } from "./outgoing.ts";
 
@@ -79,6 +88,74 @@ describe("outgoing", () => {
         return true;
       });
     }
+  });
+
+  test("passes on the trailers of a reply as the end of its body", async (t) => {
+    const { host, url } = await serve(t, (_request, response) => {
+      response.writeHead(200, { trailer: "x-sum" });
+      response.write("body");
+      response.addTrailers([
+        ["X-Sum", "1"],
+        ["X-Sum", "2"],
+        ["Connection", "x-hop"],
+      ]);
+      response.end();
+    });
+    await using outgoing = create([host]);
+    const { body } = await outgoing.fetch(ask(url), undefined);
+    assert.deepEqual(await endOf(body), [
+      ["x-sum", "1"],
+      ["x-sum", "2"],
+    ]);
+  });
+
+  test("sends announced trailers after a body in chunks", async (t) => {
+    const { host, url } = await serve(t, async (request, response) => {
+      const body = await gather(request);
+      response.writeHead(200, {
+        "x-seen": `${request.headers["transfer-encoding"]} ${request.headers["content-length"]}`,
+      });
+      response.end(`${body} ${JSON.stringify(request.rawTrailers)}`);
+    });
+    await using outgoing = create([host]);
+    async function* parts(): AsyncGenerator<Uint8Array, unknown> {
+      yield Buffer.from("a");
+      yield Buffer.alloc(100_000, "b");
+      return [
+        ["x-sum", "1"],
+        ["connection", "close"],
+      ];
+    }
+    const headers: Headers = [
+      ["trailer", "x-sum"],
+      ["content-length", "100001"],
+    ];
+    for (let count = 0; count < 2; count++) {
+      const reply = await outgoing.fetch(ask(url, { method: "POST", headers, body: parts() }), undefined);
+      assert.equal(header(reply.headers, "x-seen"), "chunked undefined");
+      assert.equal(await gather(reply.body), `a${"b".repeat(100_000)} ["x-sum","1"]`);
+    }
+  });
+
+  test("breaks off a request whose body fails before its announced trailers", async (t) => {
+    const arrived = Promise.withResolvers<void>();
+    const broken = Promise.withResolvers<void>();
+    const { host, url } = await serve(t, (request) => {
+      request.on("data", () => arrived.resolve()).on("error", () => broken.resolve());
+    });
+    await using outgoing = create([host]);
+    async function* parts(): AsyncGenerator<Uint8Array, unknown> {
+      yield Buffer.from("a");
+      await arrived.promise;
+      throw new CytoError("cancelled", "no more");
+    }
+    const request = ask(url, { method: "POST", headers: [["trailer", "x-sum"]], body: parts() });
+    await assert.rejects(outgoing.fetch(request, undefined), { code: "cancelled", message: "no more" });
+    await broken.promise;
+    await assert.rejects(
+      outgoing.fetch(ask(url, { method: "POST", headers: [["trailer", "a\nb"]], body: parts() }), undefined),
+      { code: "upstream-failed" },
+    );
   });
 
   test("does not follow a redirect, wherever it leads", async (t) => {
@@ -438,4 +515,10 @@ function iteratorOf(reply: Reply): AsyncIterator<Uint8Array> {
 
 function text(value: string): Uint8Array {
   return Buffer.from(value);
+}
+
+/** The trailers with which a body ends. */
+async function endOf(body: Body | undefined): Promise<Headers | undefined> {
+  const steps = (body as AsyncIterable<Uint8Array, unknown>)[Symbol.asyncIterator]();
+  for (let step = await steps.next(); ; step = await steps.next()) if (step.done) return trailersOf(step);
 }

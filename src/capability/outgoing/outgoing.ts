@@ -6,6 +6,7 @@
  * call that caused it holds until the reply's last byte; when the reader goes, the connection is
  * given up. Whatever goes wrong outside is one CytoError that names the host.
  */
+import type { Readable } from "node:stream";
 import { Agent, type Dispatcher } from "undici";
 import {
   type Call,
@@ -13,6 +14,7 @@ import {
   CytoError,
   limits as defaults,
   type Headers,
+  header,
   type Limits,
   type Reply,
 } from "../../kernel/index.ts";
@@ -20,6 +22,7 @@ import { causedBy, endToEnd } from "../headers.ts";
 import type { OutgoingRequest } from "../request.ts";
 import { permits, readEgress } from "./egress.ts";
 import { createExchange, type Exchange } from "./exchange.ts";
+import { createTrailing, type Trailing } from "./trailing.ts";
 import { toUpstreamError } from "./upstream-error.ts";
 
 export interface OutgoingOptions {
@@ -47,6 +50,7 @@ export function createOutgoing(options: OutgoingOptions): Outgoing {
   const { service, clock, ca, replyBytes = -1, connectTimeoutMs = 5_000, connections = 64, origins = 256 } = options;
   const { headerBytes, timeoutMs } = { ...defaults, ...options.limits };
   const egress = readEgress(service, options.allow);
+  const trailing = createTrailing({ headerBytes, connectTimeoutMs, connections, ca });
   const agent = new Agent({
     connections,
     maxOrigins: origins,
@@ -67,46 +71,81 @@ export function createOutgoing(options: OutgoingOptions): Outgoing {
       const deadlineMs = parent?.deadlineMs ?? clock.now() + timeoutMs;
       const exchange = createExchange({ host: url.host, request, parent, deadlineMs, clock });
       try {
-        return toReply(await send(agent, url, request, parent, exchange), request.method, exchange, url.host);
+        return toReply(
+          await send({ agent, trailing }, url, request, parent, exchange),
+          request.method,
+          exchange,
+          url.host,
+        );
       } catch (error) {
         exchange.end();
         throw toUpstreamError(error, url.host);
       }
     },
-    [Symbol.asyncDispose]: () => agent.destroy(),
+    [Symbol.asyncDispose]() {
+      trailing[Symbol.dispose]();
+      return agent.destroy();
+    },
   };
 }
 
-function send(
-  agent: Agent,
+/** What comes back, from either client. */
+interface Response {
+  readonly status: number;
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[];
+  readonly body: Readable;
+  /** Complete when the body is. */
+  trailers(): Headers;
+}
+
+async function send(
+  { agent, trailing }: { readonly agent: Agent; readonly trailing: Trailing },
   url: URL,
   request: OutgoingRequest,
   parent: Call | undefined,
   { signal, body }: Exchange,
-): Promise<Dispatcher.ResponseData> {
+): Promise<Response> {
+  const { method } = request;
   // The length of a body at hand is known here; that of a stream only to the guest.
   const streamed = body !== undefined && !(body instanceof Uint8Array);
   const headers = causedBy(parent, request.headers).filter(([name]) => streamed || name !== "content-length");
-  return agent.request({
+  const announced = header(request.headers, "trailer");
+  if (streamed && announced !== undefined) {
+    const message = await trailing.send({ url, method, headers, announced, body, signal });
+    const { statusCode, rawHeaders } = message;
+    return { status: statusCode!, rawHeaders, body: message, trailers: () => pairs(message.rawTrailers) };
+  }
+  const response = await agent.request({
     origin: url.origin,
     path: url.pathname + url.search,
-    method: request.method as Dispatcher.HttpMethod,
+    method: method as Dispatcher.HttpMethod,
     headers: headers.flat(),
     body: (body ?? null) as Dispatcher.DispatchOptions["body"] & null,
     signal,
     responseHeaders: "raw",
   });
+  return {
+    status: response.statusCode,
+    rawHeaders: response.headers as unknown as readonly string[],
+    body: response.body,
+    trailers: () =>
+      Object.entries(response.trailers).flatMap(([name, values]) =>
+        [values].flat().map((value) => [name, value] as const),
+      ),
+  };
 }
 
-function toReply(response: Dispatcher.ResponseData, method: string, exchange: Exchange, host: string): Reply {
-  const status = response.statusCode;
-  const headers = endToEnd(pairs(response.headers as unknown as readonly string[]));
+function toReply(response: Response, method: string, exchange: Exchange, host: string): Reply {
+  const { status, body } = response;
+  const headers = endToEnd(pairs(response.rawHeaders));
   if (method === "HEAD" || status === 204 || status === 304) {
-    response.body.on("error", () => undefined).resume();
+    body.on("error", () => undefined).resume();
     exchange.end();
     return { status, headers };
   }
-  return { status, headers, body: exchange.read(response.body, (error) => toUpstreamError(error, host)) };
+  const trailers = () => endToEnd(response.trailers());
+  return { status, headers, body: exchange.read(body, trailers, (error) => toUpstreamError(error, host)) };
 }
 
 function pairs(raw: readonly string[]): Headers {

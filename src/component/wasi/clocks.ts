@@ -4,17 +4,17 @@ import { Pollable, Waitable } from "./io.ts";
 import { assertLive, type HostState } from "./state.ts";
 
 export function clocks(clock: Clock, state: HostState) {
-  const now = (): bigint => BigInt(Math.round(clock.monotonic() * 1e6));
-  const subscribe = (whenMs: number): Pollable => {
+  const now = () => monotonicNs(clock);
+  const subscribe = (whenNs: bigint): Pollable => {
     assertLive(state);
-    return new Pollable(new Timer(clock, state, whenMs));
+    return new Pollable(new Timer(clock, state, whenNs));
   };
   return {
     "wasi:clocks/monotonic-clock": {
       now,
-      resolution: () => 1_000n,
-      subscribeInstant: (when: bigint) => subscribe(Number(when) / 1e6),
-      subscribeDuration: (duration: bigint) => subscribe(clock.monotonic() + Number(duration) / 1e6),
+      resolution: () => resolutionNs,
+      subscribeInstant: subscribe,
+      subscribeDuration: (duration: bigint) => subscribe(now() + duration),
     },
     "wasi:clocks/wall-clock": {
       now: () => toDatetime(clock.now()),
@@ -23,41 +23,61 @@ export function clocks(clock: Clock, state: HostState) {
   };
 }
 
-export interface Datetime {
-  readonly seconds: bigint;
-  readonly nanoseconds: number;
+/** Of the monotonic clock. */
+export const resolutionNs = 1_000n;
+
+export function monotonicNs(clock: Clock): bigint {
+  return BigInt(Math.round(clock.monotonic() * 1e6));
 }
 
-function toDatetime(epochMs: number): Datetime {
-  const seconds = Math.floor(epochMs / 1_000);
-  return { seconds: BigInt(seconds), nanoseconds: Math.floor((epochMs - seconds * 1_000) * 1e6) };
+/** Rings once, when `whenNs` has come and never before it. */
+export function alarm(clock: Clock, whenNs: bigint, ring: () => void): Disposable {
+  let timer = wait();
+  function wait(): Disposable {
+    const delayMs = Math.ceil(Math.max(Number(whenNs - monotonicNs(clock)) / 1e6, 0));
+    // The platform's timers may be early by a part of a millisecond.
+    return clock.after(Math.min(delayMs, longestDelayMs), () => {
+      if (monotonicNs(clock) >= whenNs) ring();
+      else timer = wait();
+    });
+  }
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }
 
 /** Timers of the platform end early past this; a longer wait is made of several. */
 const longestDelayMs = 2 ** 31 - 1;
 
+export interface Datetime {
+  readonly seconds: bigint;
+  readonly nanoseconds: number;
+}
+
+export function toDatetime(epochMs: number): Datetime {
+  const seconds = Math.floor(epochMs / 1_000);
+  return { seconds: BigInt(seconds), nanoseconds: Math.floor((epochMs - seconds * 1_000) * 1e6) };
+}
+
 class Timer extends Waitable implements Disposable {
   readonly #clock: Clock;
   readonly #state: HostState;
-  readonly #whenMs: number;
+  readonly #whenNs: bigint;
   #running: Disposable | undefined;
 
-  constructor(clock: Clock, state: HostState, whenMs: number) {
+  constructor(clock: Clock, state: HostState, whenNs: bigint) {
     super();
     this.#clock = clock;
     this.#state = state;
-    this.#whenMs = whenMs;
+    this.#whenNs = whenNs;
   }
 
   override ready(): boolean {
-    return this.#clock.monotonic() >= this.#whenMs;
+    return monotonicNs(this.#clock) >= this.#whenNs;
   }
 
   override watch(wake: () => void): void {
     super.watch(wake);
     if (this.#running !== undefined) return;
-    const delayMs = Math.ceil(Math.max(this.#whenMs - this.#clock.monotonic(), 0));
-    this.#running = this.#clock.after(Math.min(delayMs, longestDelayMs), () => {
+    this.#running = alarm(this.#clock, this.#whenNs, () => {
       this.#stop();
       this.wake();
     });

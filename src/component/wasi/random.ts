@@ -2,7 +2,7 @@
 import type { Random } from "../../kernel/index.ts";
 
 /** The most bytes one call may ask for: they are held on the host before they are copied. */
-const requestBytes = 16 * 1024 * 1024;
+export const requestBytes = 16 * 1024 * 1024;
 
 export function random(source: Random) {
   const bytes = (len: bigint): Uint8Array => {

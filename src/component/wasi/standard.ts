@@ -1,6 +1,7 @@
 /**
- * Every interface that a component of a WASI 0.2 world may import, and the host that serves it; and
- * the one module that a program of WASI 0.1 imports.
+ * Every interface that a component of a WASI world may import, and the host that serves it: those of
+ * 0.2 by their name, those of 0.3 by their name and version; and the one module that a program of
+ * WASI 0.1 imports.
  *
  * What is not listed is not given: the import then fails when the component is linked. What is
  * listed still reaches nothing that the grants do not hold.
@@ -14,6 +15,7 @@ import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { keyvalue } from "./keyvalue.ts";
 import { logging } from "./logging.ts";
+import { wasi03Imports } from "./p3/standard.ts";
 import { preview1 } from "./preview1.ts";
 import { random } from "./random.ts";
 import { secrets } from "./secrets.ts";
@@ -23,9 +25,10 @@ import { standardIo } from "./stdio.ts";
 
 export function wasiImports(grants: Grants, state: HostState): ImportObject {
   const stdio = standardIo(grants, state);
+  const standard = cli(grants, stdio);
   return {
     ...io, // errors, pollables and streams, which the others are made of
-    ...cli(grants, stdio), // environment and arguments; standard streams, or log lines; exit as a trap
+    ...standard, // environment and arguments; standard streams, or log lines; exit as a trap
     ...clocks(grants.clock, state),
     ...random(grants.random),
     ...http(grants, state), // the messages of both directions, and the way out
@@ -35,6 +38,7 @@ export function wasiImports(grants: Grants, state: HostState): ImportObject {
     ...config(grants.config),
     ...logging(grants, state),
     ...secrets(grants, state), // our own: no standard exists
+    ...wasi03Imports(grants, state, standard), // what of all this WASI 0.3 says in its own way
     ...preview1(grants, state, stdio), // all that a core module of WASI 0.1 may import
   };
 }

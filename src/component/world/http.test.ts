@@ -349,7 +349,7 @@ describe("wasi:http/outgoing-handler", () => {
     using guest = openGuest(probe, out);
     const target = upstream.url.replace("http://", "");
     assert.equal(
-      await guest.text(`/fetch-early?target=${target}&ms=20`),
+      await guest.text(`/fetch-early?target=${target}&ms=500`),
       "Err(ErrorCode::HttpResponseTimeout) Some(true)",
     );
     await gone.promise;

@@ -25,18 +25,18 @@ export type DescriptorType =
   | "regular-file"
   | "socket";
 
-interface PathFlags {
+export interface PathFlags {
   readonly symlinkFollow?: boolean;
 }
 
-interface OpenFlags {
+export interface OpenFlags {
   readonly create?: boolean;
   readonly directory?: boolean;
   readonly exclusive?: boolean;
   readonly truncate?: boolean;
 }
 
-interface DescriptorFlags {
+export interface DescriptorFlags {
   readonly read?: boolean;
   readonly write?: boolean;
   readonly fileIntegritySync?: boolean;

@@ -197,11 +197,7 @@ export class BodyPipe implements ByteSink, AsyncIterable<Uint8Array> {
   }
 
   sizeFault(): HttpFault {
-    const size: ErrorCode = { tag: `HTTP-${this.#subject}-body-size`, val: BigInt(this.written) };
-    return new HttpFault(
-      size,
-      `Cannot send the ${this.#subject} body: ${this.written} bytes are not the ${this.declared} that content-length says`,
-    );
+    return sizeFault(this.#subject, this.written, this.declared);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
@@ -261,6 +257,15 @@ export class OutgoingBody {
   [Symbol.dispose](): void {
     this.#pipe.abandon();
   }
+}
+
+/** A body that is not as long as its message says. */
+export function sizeFault(subject: "request" | "response", written: number, declared: number | undefined): HttpFault {
+  const size: ErrorCode = { tag: `HTTP-${subject}-body-size`, val: BigInt(written) };
+  return new HttpFault(
+    size,
+    `Cannot send the ${subject} body: ${written} bytes are not the ${declared} that content-length says`,
+  );
 }
 
 /** The number in `content-length`; `undefined` without one. Throws on anything that is none. */

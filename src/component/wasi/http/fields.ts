@@ -1,13 +1,14 @@
 /**
  * The resource `wasi:http/types.fields`.
  *
- * Names are kept in lower case and values as one character a byte, as the kernel has them. Fields
- * that belong to one connection are the platform's: a guest neither sees nor sets them.
+ * Names are kept in lower case and values as one character a byte, as the kernel has them; a guest
+ * that asks for all of its own fields gets the names as it first wrote them. Fields that belong to one
+ * connection are the platform's: a guest neither sees nor sets them.
  */
 import { CytoError, type Headers, limits } from "../../../kernel/index.ts";
 
-export type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" };
-type Entry = readonly [name: string, value: string];
+export type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" | "size-exceeded" };
+export type Entry = readonly [name: string, value: string];
 
 const forbidden = new Set([
   "connection",
@@ -24,20 +25,20 @@ const forbidden = new Set([
 export class Fields {
   #entries: Entry[];
   readonly #mutable: boolean;
-  #size = 0;
+  #size: number;
+  /** Names that were written with capitals, by the lower case. */
+  #written: Map<string, string> | undefined;
 
   /** A guest's `new`: empty. The host gives entries that were checked, and who may change them. */
   constructor(entries: Entry[] = [], mutable = true) {
     this.#entries = entries;
     this.#mutable = mutable;
+    this.#size = mutable ? sizeOf(entries) : 0;
   }
 
   /** Those of a message that came in. */
   static received(headers: Headers): Fields {
-    return new Fields(
-      headers.filter((entry) => !forbidden.has(entry[0])),
-      false,
-    );
+    return new Fields(passable(headers), false);
   }
 
   static fromList(list: readonly (readonly [string, Uint8Array])[]): Fields {
@@ -60,30 +61,40 @@ export class Fields {
   set(name: string, values: readonly Uint8Array[]): void {
     const key = this.#checked(name);
     const added = values.map((value): Entry => [key, toValue(value)]);
-    this.#entries = this.#entries.filter((entry) => entry[0] !== key);
-    for (const entry of added) this.#add(entry);
+    const kept = this.#entries.filter((entry) => entry[0] !== key);
+    this.#replace(key, [...kept, ...added]);
+    if (added.length > 0) this.#remember(key, name);
   }
 
   delete(name: string): void {
     const key = this.#checked(name);
-    this.#entries = this.#entries.filter((entry) => entry[0] !== key);
+    this.#replace(
+      key,
+      this.#entries.filter((entry) => entry[0] !== key),
+    );
   }
 
   append(name: string, value: Uint8Array): void {
-    this.#add([this.#checked(name), toValue(value)]);
+    const key = this.#checked(name);
+    const entry: Entry = [key, toValue(value)];
+    const size = this.#size + sizeOf([entry]);
+    if (size > limits.headerBytes) this.exceeded(key);
+    this.#size = size;
+    if (key !== name && !this.has(key)) this.#remember(key, name);
+    this.#entries.push(entry);
   }
 
   entries(): [string, Uint8Array][] {
-    return this.#entries.map(([name, value]) => [name, toBytes(value)]);
+    return this.#entries.map(([name, value]) => [this.#written?.get(name) ?? name, toBytes(value)]);
   }
 
   clone(): Fields {
-    return new Fields(this.#entries.slice());
+    return this.copyInto(new Fields(this.#entries.slice()));
   }
 
   /** The same fields, for a guest to read only. */
   frozen(): Fields {
-    return new Fields(this.#entries, false);
+    return this.copyInto(new Fields(this.#entries, false));
   }
 
   /** As the kernel carries them. */
@@ -97,6 +108,17 @@ export class Fields {
     return undefined;
   }
 
+  /** How the names were written, told to a copy. */
+  protected copyInto<F extends Fields>(copy: F): F {
+    copy.#written = this.#written && new Map(this.#written);
+    return copy;
+  }
+
+  /** 0.2 has no word for it. */
+  protected exceeded(name: string): never {
+    throw new CytoError("header-too-large", `Cannot add header ${name}: the limit is ${limits.headerBytes} bytes`);
+  }
+
   #checked(name: string): string {
     if (!this.#mutable) throw { tag: "immutable" } satisfies HeaderError;
     if (!isToken(name)) throw { tag: "invalid-syntax" } satisfies HeaderError;
@@ -105,16 +127,30 @@ export class Fields {
     return key;
   }
 
-  /** Counts what was ever added, so that a guest cannot fill the host's memory. */
-  #add(entry: Entry): void {
-    this.#size += entry[0].length + entry[1].length + 4;
-    if (this.#size > limits.headerBytes)
-      throw new CytoError(
-        "header-too-large",
-        `Cannot add header ${entry[0]}: the limit is ${limits.headerBytes} bytes`,
-      );
-    this.#entries.push(entry);
+  #replace(name: string, entries: Entry[]): void {
+    const size = sizeOf(entries);
+    if (size > limits.headerBytes) this.exceeded(name);
+    this.#entries = entries;
+    this.#size = size;
+    this.#written?.delete(name);
   }
+
+  #remember(key: string, name: string): void {
+    if (key === name) return;
+    this.#written ??= new Map();
+    this.#written.set(key, name);
+  }
+}
+
+function sizeOf(entries: readonly Entry[]): number {
+  let size = 0;
+  for (const [name, value] of entries) size += name.length + value.length + 4;
+  return size;
+}
+
+/** Those of `headers` that a guest may see. */
+export function passable(headers: Headers): Entry[] {
+  return headers.filter((entry) => !forbidden.has(entry[0]));
 }
 
 export function isToken(text: string): boolean {

@@ -31,20 +31,19 @@ export class IncomingRequest {
   }
 
   method(): Method {
-    return methods.get(this.#call.method) ?? { tag: "other", val: this.#call.method };
+    return toMethod(this.#call.method);
   }
 
   scheme(): Scheme {
-    return this.#call.url.startsWith("https:") ? https : http;
+    return schemeOf(this.#call.url);
   }
 
   authority(): string {
-    return this.#call.url.slice(this.#authorityStart(), this.#pathStart());
+    return authorityOf(this.#call.url);
   }
 
   pathWithQuery(): string {
-    const path = this.#call.url.slice(this.#pathStart());
-    return path.startsWith("/") ? path : `/${path}`;
+    return pathWithQueryOf(this.#call.url);
   }
 
   headers(): Fields {
@@ -56,17 +55,68 @@ export class IncomingRequest {
     this.stream = new InputStream(bodySource(this.#call.body));
     return new IncomingBody(this.stream);
   }
+}
 
-  #authorityStart(): number {
-    return this.#call.url.indexOf("://") + 3;
-  }
+/** The variant of a method's name. */
+export function toMethod(name: string): Method {
+  return methods.get(name) ?? { tag: "other", val: name };
+}
 
-  #pathStart(): number {
-    const url = this.#call.url;
-    let index = this.#authorityStart();
-    while (index < url.length && url[index] !== "/" && url[index] !== "?") index++;
-    return index;
-  }
+export function methodName(method: Method): string {
+  return method.tag === "other" ? method.val! : method.tag.toUpperCase();
+}
+
+/** Of an absolute URL, as the two below. */
+export function schemeOf(url: string): Scheme {
+  return url.startsWith("https:") ? https : http;
+}
+
+export function authorityOf(url: string): string {
+  return url.slice(authorityStart(url), pathStart(url));
+}
+
+export function pathWithQueryOf(url: string): string {
+  const path = url.slice(pathStart(url));
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+function authorityStart(url: string): number {
+  return url.indexOf("://") + 3;
+}
+
+function pathStart(url: string): number {
+  let index = authorityStart(url);
+  while (index < url.length && url[index] !== "/" && url[index] !== "?") index++;
+  return index;
+}
+
+/** Where a request goes; `undefined` when that is no URL. */
+export function toUrl(
+  scheme: Scheme | undefined,
+  authority: string | undefined,
+  path: string | undefined,
+): string | undefined {
+  if (authority === undefined) return undefined;
+  const name = scheme === undefined ? "https" : scheme.tag === "other" ? scheme.val : scheme.tag;
+  const rooted = path?.startsWith("/") ? path : `/${path ?? ""}`;
+  const url = `${name.toLowerCase()}://${authority}${rooted}`;
+  return URL.canParse(url) ? url : undefined;
+}
+
+export function isMethod(method: Method): boolean {
+  return method.tag !== "other" || isToken(method.val ?? "");
+}
+
+export function isScheme(scheme: Scheme): boolean {
+  return scheme.tag !== "other" || /^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme.val);
+}
+
+export function isPathWithQuery(text: string): boolean {
+  return /^[\x21\x22\x24-;=?-_a-\x7e\x80-\u{10ffff}]*$/u.test(text);
+}
+
+export function isStatus(status: number): boolean {
+  return status >= 100 && status <= 599;
 }
 
 export class OutgoingResponse {
@@ -85,7 +135,7 @@ export class OutgoingResponse {
   }
 
   setStatusCode(status: number): void {
-    if (status < 100 || status > 599) throw undefined;
+    if (!isStatus(status)) throw undefined;
     this.status = status;
   }
 
@@ -157,7 +207,7 @@ export class OutgoingRequest {
   }
 
   setMethod(method: Method): void {
-    if (method.tag === "other" && !isToken(method.val ?? "")) throw undefined;
+    if (!isMethod(method)) throw undefined;
     this.#method = method;
   }
 
@@ -166,7 +216,7 @@ export class OutgoingRequest {
   }
 
   setPathWithQuery(path: string | undefined): void {
-    if (path !== undefined && !/^[\x21\x22\x24-\x7e\x80-\u{10ffff}]*$/u.test(path)) throw undefined;
+    if (path !== undefined && !isPathWithQuery(path)) throw undefined;
     this.#path = path;
   }
 
@@ -175,7 +225,7 @@ export class OutgoingRequest {
   }
 
   setScheme(scheme: Scheme | undefined): void {
-    if (scheme?.tag === "other" && !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme.val)) throw undefined;
+    if (scheme !== undefined && !isScheme(scheme)) throw undefined;
     this.#scheme = scheme;
   }
 
@@ -196,16 +246,11 @@ export class OutgoingRequest {
 
   /** Where it goes; `undefined` when that is no URL. */
   url(): string | undefined {
-    if (this.#authority === undefined) return undefined;
-    const scheme =
-      this.#scheme === undefined ? "https" : this.#scheme.tag === "other" ? this.#scheme.val : this.#scheme.tag;
-    const path = this.#path ?? "/";
-    const url = `${scheme.toLowerCase()}://${this.#authority}${path.startsWith("/") ? "" : "/"}${path}`;
-    return URL.canParse(url) ? url : undefined;
+    return toUrl(this.#scheme, this.#authority, this.#path);
   }
 
   methodName(): string {
-    return this.#method.tag === "other" ? this.#method.val! : this.#method.tag.toUpperCase();
+    return methodName(this.#method);
   }
 }
 
