@@ -53,7 +53,9 @@ export function withProgramArguments(args: readonly string[]): readonly string[]
   const command = args.findIndex((arg) => !arg.startsWith("-"));
   if (args[command] !== "run") return args;
   const file = args.findIndex((arg, index) => index > command && arg.endsWith(".wasm"));
-  return file === -1 || args.includes("--") ? args : [...args.slice(0, file + 1), "--", ...args.slice(file + 1)];
+  const mark = args.indexOf("--");
+  const marked = mark !== -1 && mark <= file + 1;
+  return file === -1 || marked ? args : [...args.slice(0, file + 1), "--", ...args.slice(file + 1)];
 }
 
 async function run({ terminal, output }: Context, given: readonly unknown[], options: RunOptions): Promise<void> {
@@ -61,6 +63,8 @@ async function run({ terminal, output }: Context, given: readonly unknown[], opt
   const component = readComponent(resolve(terminal.cwd, place), place);
   const { runProgram } = await import("../cell/program.ts");
   const stdin = inputOf(terminal);
+  // A program that waits for what never comes waits on, as any other does, until it is stopped.
+  const alive = setInterval(() => {}, 2 ** 30);
   try {
     const exitCode = await runProgram({
       component,
@@ -74,6 +78,7 @@ async function run({ terminal, output }: Context, given: readonly unknown[], opt
     });
     if (exitCode !== 0) throw new Ended(exitCode);
   } finally {
+    clearInterval(alive);
     stdin.release();
   }
 }

@@ -44,21 +44,24 @@ export function programOf({ module, digest, size }: Program): Component {
     imports: [...new Set(imports.map((each) => each.module))],
     exports: exports.filter(({ kind }) => kind === "function").map(({ name }) => name),
     world: command ? "command" : undefined,
-    instantiate: (given, { suspend = true } = {}) => instantiate(module, command, given, suspend),
+    instantiate: (given, { suspend = true } = {}) => instantiate({ module, imports, command, given, suspend }),
   };
 }
 
-function instantiate(
-  module: WebAssembly.Module,
-  command: boolean,
-  given: ImportObject,
-  suspend: boolean,
-): CoreInstance {
+interface Linkage {
+  readonly module: WebAssembly.Module;
+  readonly imports: readonly { readonly module: string; readonly name: string; readonly kind: string }[];
+  readonly command: boolean;
+  readonly given: ImportObject;
+  readonly suspend: boolean;
+}
+
+function instantiate({ module, imports: wanted, command, given, suspend }: Linkage): CoreInstance {
   let memory: WebAssembly.Memory | undefined;
   let suspends = false;
   const missing: string[] = [];
   const imports: Record<string, Record<string, unknown>> = {};
-  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+  for (const { module: from, name, kind } of wanted) {
     const host = kind === "function" ? given[from]?.[name] : undefined;
     if (host === undefined) {
       missing.push(`${from}#${name}`);

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { componentEmbed, componentNew, componentWit, parse } from "@bytecodealliance/jco";
+import { sniff } from "./binary.ts";
 import { printWit, readWit, type Wit, type WorldItem } from "./wit.ts";
 
 /** Of a component, which always has one. */
@@ -11,7 +12,9 @@ async function describeBytes(bytes: Uint8Array): Promise<Wit> {
 }
 
 const repository = join(import.meta.dirname, "../..");
-const guests = globSync("{test/guests,examples/*}/*.wasm", { cwd: repository });
+const guests = globSync("{test/guests,examples/*}/*.wasm", { cwd: repository }).filter(
+  (guest) => sniff(readFileSync(join(repository, guest))) === "component",
+);
 
 /** By interface, each function and each type that says more than its name, in text. */
 function contents({ packages }: Wit): Map<string, string[]> {

@@ -33,11 +33,7 @@ export async function loadComponent(file: URL): Promise<Component> {
 
 export function openGuest(component: Component, given: Partial<Grants> = {}): OpenGuest {
   const lines: string[] = [];
-  const grants: Grants = {
-    ...nothing,
-    log: (level, context, message) => lines.push(`${level} ${context}: ${message}`),
-    ...given,
-  };
+  const grants = grantsOf(lines, given);
   const state = createHttpState(grants);
   const instance = openHttpInstance(component.instantiate(wasiImports(grants, state)), state);
   const call = (target: string, options?: CallOptions) => instance.handle(toCall(target, options));
@@ -48,6 +44,12 @@ export function openGuest(component: Component, given: Partial<Grants> = {}): Op
     text: async (target, options) => String(await gather((await call(target, options)).body)),
     [Symbol.dispose]: () => instance[Symbol.dispose](),
   };
+}
+
+/** Nothing but what is given; what is logged is added to `lines`. */
+export function grantsOf(lines: string[], given: Partial<Grants> = {}): Grants {
+  const log: Grants["log"] = (level, context, message) => lines.push(`${level} ${context}: ${message}`);
+  return { ...nothing, log, ...given };
 }
 
 export function toCall(target: string, options: CallOptions = {}): Call {

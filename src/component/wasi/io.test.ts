@@ -29,10 +29,16 @@ function fed() {
   return { source, asked, cancelled: () => cancelled };
 }
 
-/** A sink whose room is set by hand. */
+/** A sink whose room is what is left of it, and set by hand. */
 function roomy(room: number) {
   const state = { room, written: [] as Uint8Array[] };
-  const sink: ByteSink = { room: () => state.room, write: (bytes) => void state.written.push(bytes) };
+  const sink: ByteSink = {
+    room: () => state.room,
+    write(bytes) {
+      state.room -= bytes.length;
+      state.written.push(bytes);
+    },
+  };
   return Object.assign(state, { stream: new OutputStream(sink) });
 }
 
@@ -106,10 +112,12 @@ describe("InputStream", () => {
 
 describe("OutputStream", () => {
   test("permits what its sink has room for, and traps more", () => {
-    const { stream, written } = roomy(4);
+    const state = roomy(4);
+    const { stream, written } = state;
     assert.equal(stream.checkWrite(), 4n);
     stream.write(Buffer.from("abcd"));
     assert.equal(written.length, 1);
+    state.room = 4;
     assert.throws(() => stream.write(Buffer.from("abcde")), Error);
     assert.throws(() => stream.writeZeroes(5n), Error);
     stream.writeZeroes(4n);
@@ -131,6 +139,17 @@ describe("OutputStream", () => {
     state.stream.progress();
     await zeroes;
     assert.equal(state.written.at(-1)!.length, 3);
+  });
+
+  test("blocking writes of any length go through a sink that always has room", () => {
+    let written = 0;
+    const count = (bytes: Uint8Array): void => {
+      written += bytes.length;
+    };
+    const stream = new OutputStream({ room: () => 10, write: count });
+    assert.equal(stream.blockingWriteAndFlush(Buffer.alloc(101)), undefined);
+    assert.equal(stream.blockingWriteZeroesAndFlush(99n), undefined);
+    assert.equal(written, 200);
   });
 
   test("wakes and refuses a writer when it is closed", async () => {

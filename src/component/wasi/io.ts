@@ -27,7 +27,7 @@ export type StreamError = { readonly tag: "closed" } | { readonly tag: "last-ope
 
 const closed: StreamError = { tag: "closed" };
 const nothing = new Uint8Array(0);
-/** The most bytes one `read` answers and one `write` takes. */
+/** The most bytes one `read` answers, and what most sinks have room for. */
 export const chunkBytes = 65_536;
 const chunkBytesBig = BigInt(chunkBytes);
 
@@ -219,7 +219,7 @@ export class InputStream extends Waitable {
 
 /** Where an output stream's bytes go. */
 export interface ByteSink {
-  /** Bytes it takes now, at most `chunkBytes`; 0 says: later, and {@link OutputStream.progress} then. */
+  /** Bytes it takes now; 0 says: later, and {@link OutputStream.progress} then. */
   room(): number;
   /** Takes all of `bytes`, never more than `room()`. What it throws fails the stream. */
   write(bytes: Uint8Array): void;
@@ -248,13 +248,15 @@ export class OutputStream extends Waitable {
   }
 
   blockingWriteAndFlush(contents: Uint8Array): undefined | Promise<undefined> {
-    const room = this.#room();
-    if (contents.length <= room) {
-      this.#write(contents);
-      return undefined;
+    let rest = contents;
+    for (let room = this.#room(); rest.length > room; room = this.#room()) {
+      const left = rest.subarray(room);
+      if (room === 0) return this.changed().then(() => this.blockingWriteAndFlush(left));
+      this.#write(rest.subarray(0, room));
+      rest = left;
     }
-    if (room > 0) this.#write(contents.subarray(0, room));
-    return this.changed().then(() => this.blockingWriteAndFlush(contents.subarray(room)));
+    this.#write(rest);
+    return undefined;
   }
 
   flush(): void {
@@ -273,11 +275,15 @@ export class OutputStream extends Waitable {
   }
 
   blockingWriteZeroesAndFlush(len: bigint): undefined | Promise<undefined> {
-    const room = this.#room();
-    const now = len > BigInt(room) ? room : Number(len);
-    if (now > 0) this.#write(new Uint8Array(now));
-    const rest = len - BigInt(now);
-    return rest === 0n ? undefined : this.changed().then(() => this.blockingWriteZeroesAndFlush(rest));
+    let rest = len;
+    for (let room = this.#room(); rest > BigInt(room); room = this.#room()) {
+      const left = rest - BigInt(room);
+      if (room === 0) return this.changed().then(() => this.blockingWriteZeroesAndFlush(left));
+      this.#write(new Uint8Array(room));
+      rest = left;
+    }
+    this.#write(new Uint8Array(Number(rest)));
+    return undefined;
   }
 
   splice(src: InputStream, len: bigint): bigint {

@@ -16,22 +16,37 @@ import { GuestMemory } from "./preview1/memory.ts";
 import { pathFunctions } from "./preview1/paths.ts";
 import { pollFunctions } from "./preview1/poll.ts";
 import { DescriptorTable, directoryRights, type Open, streamRights } from "./preview1/table.ts";
-import type { HostState } from "./state.ts";
+import { assertLive, type HostState } from "./state.ts";
 import type { StandardIo } from "./stdio.ts";
-
-export const preview1Module = "wasi_snapshot_preview1";
 
 /** The ones that wait. */
 const waits = new Set(["fd_read", "fd_write", "fd_sync", "fd_datasync", "poll_oneoff"]);
 
 export function preview1(grants: Grants, state: HostState, stdio: StandardIo) {
+  let functions: Record<string, Run> | undefined;
+  const find = (name: string): Run | undefined => {
+    functions ??= functionsOf(grants, state, stdio);
+    return Object.hasOwn(functions, name) ? functions[name] : undefined;
+  };
+  // Components import none of them, a module few, and an instance may live for one request: each is made on demand.
+  const none: Record<string, HostFunction> = {};
+  const onDemand: ProxyHandler<typeof none> = {
+    get(_, name) {
+      const run = typeof name === "string" ? find(name) : undefined;
+      return run && answering(run, waits.has(name as string), state);
+    },
+  };
+  return { wasi_snapshot_preview1: new Proxy(none, onDemand) };
+}
+
+function functionsOf(grants: Grants, state: HostState, stdio: StandardIo): Record<string, Run> {
   let opened: DescriptorTable | undefined;
   const table = (): DescriptorTable => {
     opened ??= openTable(grants, state, stdio);
     return opened;
   };
   const alarms = clocks(grants.clock, state)["wasi:clocks/monotonic-clock"];
-  const functions: Record<string, (memory: GuestMemory, ...values: never[]) => unknown> = {
+  return {
     ...programFunctions(grants),
     ...clockFunctions(grants, alarms.now),
     ...fileFunctions(table),
@@ -39,16 +54,14 @@ export function preview1(grants: Grants, state: HostState, stdio: StandardIo) {
     ...pollFunctions(table, grants.clock, alarms),
     ...socketFunctions(table),
   };
-  return {
-    [preview1Module]: Object.fromEntries(
-      Object.entries(functions).map(([name, run]) => [name, answering(run, waits.has(name))]),
-    ),
-  };
 }
 
-function answering(run: (memory: GuestMemory, ...values: never[]) => unknown, suspends: boolean): HostFunction {
+type Run = (memory: GuestMemory, ...values: never[]) => unknown;
+
+function answering(run: Run, suspends: boolean, state: HostState): HostFunction {
   let memory: GuestMemory | undefined;
   const answer = (given: WebAssembly.Memory, ...values: never[]): number | Promise<number> => {
+    assertLive(state);
     memory ??= new GuestMemory(given);
     try {
       const result = run(memory, ...values);
@@ -77,7 +90,7 @@ function openTable(
       granted,
       listing: undefined,
       flags: 0,
-      ...directoryRights(file.writable),
+      ...directoryRights,
     };
     table.add(directory);
   }

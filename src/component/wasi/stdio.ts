@@ -7,7 +7,7 @@
  */
 import type { Grants, LogLevel, StandardOutput } from "../contract.ts";
 import { type ByteSink, chunkBytes, InputStream, OutputStream } from "./io.ts";
-import type { HostState } from "./state.ts";
+import { assertLive, type HostState } from "./state.ts";
 
 export interface StandardIo {
   readonly stdin: InputStream;
@@ -20,8 +20,8 @@ export function standardIo(grants: Grants, state: HostState): StandardIo {
   const { stdin, stdout, stderr } = grants.stdio ?? {};
   return {
     stdin: new StandardInputStream(stdin),
-    stdout: stdout ? paced(stdout) : new StandardOutputStream(lines("info", "stdout", grants, state)),
-    stderr: stderr ? paced(stderr) : new StandardOutputStream(lines("error", "stderr", grants, state)),
+    stdout: stdout ? paced(stdout, state) : new StandardOutputStream(lines("info", "stdout", grants, state)),
+    stderr: stderr ? paced(stderr, state) : new StandardOutputStream(lines("error", "stderr", grants, state)),
     terminals: {
       stdin: stdin?.terminal === true,
       stdout: stdout?.terminal === true,
@@ -39,11 +39,20 @@ class StandardOutputStream extends OutputStream {
   override [Symbol.dispose](): void {}
 }
 
+/**
+ * What a command may write at once. As much as other hosts take: there are programs that write without
+ * a buffer, and lose what is not taken.
+ */
+const pieceBytes = 1024 * 1024;
+
 /** Writes one piece at a time: there is no room while the one before is on its way. */
-function paced(output: StandardOutput): OutputStream {
+function paced(output: StandardOutput, state: HostState): OutputStream {
   let underway = false;
   const stream = new StandardOutputStream({
-    room: () => (underway ? 0 : chunkBytes),
+    room() {
+      assertLive(state);
+      return underway ? 0 : pieceBytes;
+    },
     write(bytes) {
       const taken = output.write(bytes);
       if (taken === undefined) return;

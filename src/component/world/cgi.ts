@@ -48,7 +48,10 @@ class CgiInstance implements Instance {
     const run = new Run(call);
     this.#run = run;
     const { stdin, stdout, signal } = run;
-    const environment = [...this.#grants.environment, ...requestVariables(call)];
+    const declared = this.#grants.environment;
+    const names = new Set(declared.map(([name]) => name));
+    // What the manifest says of a variable, no client may say otherwise.
+    const environment = [...declared, ...requestVariables(call).filter(([name]) => !names.has(name))];
     runCommand(this.#component, { ...this.#grants, environment, stdio: { stdin, stdout } }, { call, signal })
       .then(
         (exitCode) => run.end(exitCode),
@@ -204,8 +207,9 @@ interface Head {
 /** Where the header's text ends, and where the body begins. */
 function endOfHead(bytes: Uint8Array): { readonly start: number; readonly end: number } | undefined {
   for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, at + 1)) {
-    if (bytes[at + 1] === lineFeed) return { start: at, end: at + 2 };
-    if (bytes[at + 1] === carriageReturn && bytes[at + 2] === lineFeed) return { start: at, end: at + 3 };
+    const start = bytes[at - 1] === carriageReturn ? at - 1 : at;
+    if (bytes[at + 1] === lineFeed) return { start, end: at + 2 };
+    if (bytes[at + 1] === carriageReturn && bytes[at + 2] === lineFeed) return { start, end: at + 3 };
   }
   return undefined;
 }
@@ -230,6 +234,12 @@ function parseHead(text: string): Head {
   return { status: status ?? (header(headers, "location") === undefined ? 200 : 302), headers };
 }
 
+/**
+ * Told by variables of their own; and `Proxy`, which would pose as the variable by which a program's own
+ * requests are sent elsewhere. A name with an underscore would pose as one with a hyphen.
+ */
+const left = new Set(["content-length", "content-type", "proxy"]);
+
 /** The meta-variables of RFC 3875, section 4.1, and the header fields as `HTTP_…`. */
 function requestVariables({ method, url, headers, body }: Call): (readonly [string, string])[] {
   const { hostname, port, protocol, pathname, search } = new URL(url);
@@ -251,8 +261,7 @@ function requestVariables({ method, url, headers, body }: Call): (readonly [stri
   if (type !== undefined) variables.push(["CONTENT_TYPE", type]);
   const joined = new Map<string, string>();
   for (const [name, value] of headers) {
-    // `Proxy` would pose as the variable by which a program's own requests are sent elsewhere.
-    if (name === "content-length" || name === "content-type" || name === "proxy") continue;
+    if (left.has(name) || !/^[a-z0-9-]+$/.test(name)) continue;
     const variable = `HTTP_${name.toUpperCase().replaceAll("-", "_")}`;
     const earlier = joined.get(variable);
     joined.set(variable, earlier === undefined ? value : `${earlier}${name === "cookie" ? "; " : ", "}${value}`);

@@ -75,13 +75,12 @@ const fdatasync = promisify(fs.fdatasync);
 export class Descriptor implements Held, Disposable {
   readonly fd: number;
   readonly path: string;
-  /** Whether the grant that it came from may be changed. */
-  readonly writable: boolean;
+  readonly #writable: boolean;
   readonly #flags: DescriptorFlags;
   readonly #state: HostState;
   #closed = false;
 
-  /** Takes over `held.fd`. */
+  /** Takes over `held.fd`. `writable` says whether the grant may be changed. */
   constructor(held: Held, writable: boolean, flags: DescriptorFlags, state: HostState) {
     if (state.open.size >= openFiles) {
       fs.closeSync(held.fd);
@@ -89,7 +88,7 @@ export class Descriptor implements Held, Disposable {
     }
     this.fd = held.fd;
     this.path = held.path;
-    this.writable = writable;
+    this.#writable = writable;
     this.#flags = flags;
     this.#state = state;
     state.open.add(this);
@@ -211,7 +210,7 @@ export class Descriptor implements Held, Disposable {
         fs.closeSync(fd);
         throw "not-permitted";
       }
-      return new Descriptor({ fd, path: host }, this.writable, flags, this.#state);
+      return new Descriptor({ fd, path: host }, this.#writable, flags, this.#state);
     });
   }
 
@@ -287,7 +286,7 @@ export class Descriptor implements Held, Disposable {
   }
 
   #assertWritable(): void {
-    if (!this.writable) throw "read-only";
+    if (!this.#writable) throw "read-only";
   }
 
   #at<T>(path: string, follow: boolean, act: (location: string, host: string) => T): T {

@@ -14,14 +14,17 @@ export interface ExactTimes {
   modificationNs(stat: BigIntStats): bigint;
 }
 
+interface Asked {
+  readonly had: BigIntStats;
+  readonly accessNs: bigint;
+  readonly modificationNs: bigint;
+}
+
 /** The oldest are forgotten past this: they are then as exact as the host has them. */
 const remembered = 1_024;
 
 export function createExactTimes(): ExactTimes {
-  const asked = new Map<
-    string,
-    { readonly had: BigIntStats; readonly accessNs: bigint; readonly modificationNs: bigint }
-  >();
+  const asked = new Map<string, Asked>();
   const key = ({ dev, ino }: BigIntStats) => `${dev}:${ino}`;
   return {
     remember(had, accessNs, modificationNs) {

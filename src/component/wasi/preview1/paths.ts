@@ -90,7 +90,7 @@ export function pathFunctions(table: () => DescriptorTable) {
       );
       const type = file.getType();
       if (type === "directory") {
-        const { base, inheriting } = directoryRights(parent.file.writable);
+        const { base, inheriting } = directoryRights;
         const kept = passedOn === 0n ? parent.inheriting : passedOn & parent.inheriting;
         const opened = { kind: "directory", file, granted: undefined, listing: undefined } as const;
         memory.setU32(out, table().add({ ...opened, base, inheriting: inheriting & kept, flags }));

@@ -63,11 +63,8 @@ export function fileRights(reads: boolean, writes: boolean): bigint {
   return kept | (reads ? reading : 0n) | (writes ? writing : 0n);
 }
 
-/** Of a directory, and what may be asked for in it: that its grant is read-only is said when a file is opened. */
-export function directoryRights(writable: boolean): { readonly base: bigint; readonly inheriting: bigint } {
-  const whole = looking | changing;
-  return { base: writable ? whole : looking, inheriting: whole | fileRights(true, true) };
-}
+/** Of a directory, whether its grant may be changed or not: a read-only one says so itself. */
+export const directoryRights = { base: looking | changing, inheriting: looking | changing | fileRights(true, true) };
 
 interface Rights {
   base: bigint;
