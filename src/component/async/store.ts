@@ -226,7 +226,7 @@ export class Store {
   }
 
   schedule(): void {
-    if (this.#scheduled || this.running !== undefined) return;
+    if (this.#scheduled || this.running !== undefined || this.trapped !== undefined) return;
     if (this.#ready.length === 0 && this.#entries.length === 0) return;
     this.#scheduled = true;
     const turn = () => {
