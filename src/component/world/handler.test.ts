@@ -10,12 +10,17 @@ import {
   type Body,
   type Call,
   CytoError,
+  createSimulatedClock,
   type Headers,
   type Reply,
   systemClock,
   trailersOf,
 } from "../../kernel/index.ts";
 import type { Component, Grants } from "../contract.ts";
+import { futureOf } from "../stream-pipe.ts";
+import type { Trailers } from "../wasi/p3/http/contents.ts";
+import { Fields } from "../wasi/p3/http/fields.ts";
+import { Response } from "../wasi/p3/http/message.ts";
 
 let handler: Component;
 before(async () => {
@@ -350,6 +355,28 @@ describe("openHandlerInstance()", () => {
     assert.equal(cancelled, true);
     assert.equal(guest.instance.active, 0);
     assert.equal(await guest.text("/hello"), "Hello, WASI 0.3!");
+  });
+
+  test("is given up when nothing is left in it but calls whose guest does not let go of them", async () => {
+    const clock = createSimulatedClock();
+    const answers: ((response: Response) => void)[] = [];
+    const handle = () => new Promise<Response>((resolve) => answers.push(resolve));
+    const core = { exports: { "wasi:http/handler": { handle } }, memoryBytes: () => 0, [Symbol.dispose]: () => {} };
+    using guest = openGuest({ ...handler, instantiate: () => core }, { clock });
+    const caller = new AbortController();
+    const stuck = [1, 2].map(() => guest.call("/", { signal: caller.signal }));
+    const served = guest.call("/");
+    caller.abort();
+    for (const call of stuck) await assert.rejects(call, code("cancelled"));
+    clock.advance(60_000);
+    assert.equal(guest.instance.active, 3);
+    assert.equal(guest.instance.broken, undefined, "one of its callers still waits");
+    const [response] = Response.new(new Fields(), undefined, futureOf<Trailers>({ tag: "ok", val: undefined }));
+    answers[2]!(response);
+    assert.equal((await served).status, 200);
+    assert.ok(guest.instance.broken);
+    assert.equal(guest.instance.active, 0);
+    assert.equal(clock.timers, 0);
   });
 
   test("refuses a call whose caller has gone already", async () => {
