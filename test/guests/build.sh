@@ -1,5 +1,5 @@
 #!/bin/sh
-# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|handler|system|wstd]...
+# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|handler|middleware|system|wstd]...
 # Needs Rust with the target wasm32-wasip2 (rustup target add wasm32-wasip2) and `npm ci`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +15,7 @@ shrink() {
     --enable-nontrapping-float-to-int --enable-mutable-globals --enable-multivalue --enable-reference-types
 }
 
-[ $# -gt 0 ] || set -- hello probe handler system wstd
+[ $# -gt 0 ] || set -- hello probe handler middleware system wstd
 for name in "$@"; do
   if [ "$name" = wstd ]; then
     # The example of a published crate, built as it is from where cargo keeps it.

@@ -551,3 +551,87 @@ describe("wasi:http/client", () => {
     await gone[1]!.promise;
   });
 });
+
+describe("a middleware of wasi:http", () => {
+  let middleware: Component;
+  before(async () => {
+    middleware = await loadGuest("middleware");
+  });
+
+  /** The middleware in front of the service of the other tests. */
+  function chain(): Disposable & Record<"outer" | "inner", ReturnType<typeof openGuest>> {
+    const inner = openGuest(handler);
+    const outer = openGuest(middleware, {
+      next: ({ method, url, headers, body, signal }, parent) =>
+        inner.instance.handle({ ...parent!, method, url, headers, ...(body !== undefined && { body }), signal }),
+    });
+    return {
+      inner,
+      outer,
+      [Symbol.dispose]() {
+        outer[Symbol.dispose]();
+        inner[Symbol.dispose]();
+      },
+    };
+  }
+
+  test("hands requests on and replies back, as they are or changed, with bodies and trailers", async () => {
+    using guests = chain();
+    async function* body(): AsyncGenerator<Uint8Array, unknown> {
+      yield* pieces(20);
+      return [["x-sum", "1"]];
+    }
+    for (const path of ["/copy", "/marked/copy"]) {
+      const reply = await guests.outer.call(path, { method: "POST", body: body() });
+      assert.equal(reply.status, 200);
+      assert.deepEqual(reply.headers, path === "/copy" ? [] : [["x-via", "middleware"]]);
+      const [text, trailers] = await whole(reply);
+      assert.equal(text.length, 20 * 65_536);
+      assert.deepEqual(trailers, [["x-sum", "1"]]);
+    }
+    assert.equal((await guests.outer.call("/marked/nowhere")).status, 404);
+    await guests.outer.instance.idle();
+    await guests.inner.instance.idle();
+    assert.equal(guests.outer.instance.active + guests.inner.instance.active, 0);
+  });
+
+  test("keeps a slow reader's pace through the chain, and lets all of it go when the reader leaves", async () => {
+    using guests = chain();
+    for (const path of ["/stream?chunks=1000000", "/marked/stream?chunks=1000000"]) {
+      const steps = iterator(await guests.outer.call(path));
+      await steps.next();
+      await steps.return?.();
+      await guests.inner.instance.idle();
+      await guests.outer.instance.idle();
+    }
+    assert.deepEqual(guests.inner.lines, new Array(2).fill("error stderr: left alone sent: false"));
+  });
+
+  test("is cancelled with its caller, and cancels what it waits for", async () => {
+    using guests = chain();
+    const caller = new AbortController();
+    const given = guests.outer.call("/sleep?ms=3600000", { signal: caller.signal });
+    await new Promise(setImmediate);
+    assert.equal(guests.inner.instance.active, 1);
+    const left = Promise.all([finished(guests.inner), finished(guests.outer)]);
+    caller.abort();
+    await assert.rejects(given, code("cancelled"));
+    await left;
+    assert.equal(guests.outer.instance.active + guests.inner.instance.active, 0);
+    assert.equal(guests.outer.instance.broken ?? guests.inner.instance.broken, undefined);
+  });
+
+  test("hears of a failure behind it, and may end with that", async () => {
+    using guests = chain();
+    await assert.rejects(guests.outer.call("/trap"), code("service-failed"));
+    assert.ok(guests.inner.instance.broken);
+    assert.equal(guests.outer.instance.broken, undefined);
+  });
+
+  test("does not start where nothing stands behind it", () => {
+    assert.throws(() => openGuest(middleware), {
+      code: "unbound-import",
+      message: /nothing provides wasi:http\/handler#handle/,
+    });
+  });
+});
