@@ -20,9 +20,11 @@ export {
   type StreamReader,
   type StreamSource,
   suspending,
+  type TaskOptions,
   type World,
 } from "./contract.ts";
 export { digestOf, load } from "./load.ts";
 export { type Producer, type Provenance, readProvenance } from "./producers.ts";
 export { ComponentError } from "./signature.ts";
+export { createStreamPipe, futureOf, type StreamPipe } from "./stream-pipe.ts";
 export { printWit, readWit, type Wit } from "./wit.ts";
