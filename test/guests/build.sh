@@ -1,5 +1,5 @@
 #!/bin/sh
-# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|system|wstd]...
+# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|sockets|sockets-async|system|wstd]...
 # Needs Rust with the target wasm32-wasip2 (rustup target add wasm32-wasip2) and `npm ci`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +15,7 @@ shrink() {
     --enable-nontrapping-float-to-int --enable-mutable-globals --enable-multivalue --enable-reference-types
 }
 
-[ $# -gt 0 ] || set -- hello probe system wstd
+[ $# -gt 0 ] || set -- hello probe sockets sockets-async system wstd
 for name in "$@"; do
   if [ "$name" = wstd ]; then
     # The example of a published crate, built as it is from where cargo keeps it.
@@ -29,6 +29,6 @@ for name in "$@"; do
     shrink "$built/examples/http_server.wasm" "$here/wstd.wasm"
   else
     cargo build --manifest-path "$here/$name/Cargo.toml" --locked --release --target wasm32-wasip2
-    shrink "$built/$name.wasm" "$here/$name.wasm"
+    shrink "$built/$(echo "$name" | tr - _).wasm" "$here/$name.wasm"
   fi
 done

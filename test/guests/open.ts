@@ -5,7 +5,7 @@ import { wasiImports } from "../../src/component/wasi/standard.ts";
 import { createHttpState, openHttpInstance } from "../../src/component/world/http.ts";
 import { type Body, type Call, CytoError, type Reply, systemClock, systemRandom } from "../../src/kernel/index.ts";
 
-export type GuestName = "probe" | "system" | "wstd";
+export type GuestName = "probe" | "sockets" | "sockets-async" | "system" | "wstd";
 
 export interface OpenGuest extends Disposable {
   readonly instance: Instance;

@@ -24,6 +24,12 @@ export interface Verdict {
   readonly failure?: string;
 }
 
+/** What programs about sockets may do: everything with this machine, and to ask for any address of it. */
+const loopback = ["tcp", "udp"].flatMap((protocol) => [
+  ...["127.0.0.0/8", "[::1]"].flatMap((at) => ["--egress", `${protocol}://${at}:*`]),
+  ...["0.0.0.0", "[::]"].flatMap((at) => ["--listen", `${protocol}://${at}:*`]),
+]);
+
 const cyto = fileURLToPath(new URL("../../bin/cyto.js", import.meta.url));
 
 export async function judge(program: string, timeoutMs: number): Promise<Verdict> {
@@ -134,7 +140,7 @@ class Trial {
       `${name}=${value}`,
     ]);
     for (const address of Object.values(this.#servers)) flags.push("--egress", address);
-    if (proposals.includes("sockets")) flags.push("--network");
+    if (proposals.includes("sockets")) flags.push(...loopback);
     if (root !== undefined) {
       const copy = join(this.#folder, "root");
       await mkdir(copy);
