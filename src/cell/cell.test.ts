@@ -229,6 +229,31 @@ describe("startCell()", { timeout: 60_000 }, () => {
     assert.equal(opened.cell.status().services[0]?.instances, 1);
   });
 
+  test("gives sockets what the manifest lists, and logs what it would have to list", async () => {
+    const component = await readFile(new URL("../../test/guests/sockets.wasm", import.meta.url));
+    const peer = createServer({ allowHalfOpen: true }, (socket) =>
+      socket.resume().on("end", () => socket.end("heard")),
+    );
+    await new Promise<void>((resolve) => peer.listen(0, "127.0.0.1", resolve));
+    const { port } = peer.address() as { port: number };
+    const app = read("sockets", { open: { routes: ["/*"], egress: [`tcp://localhost:${port}`] } });
+    await using opened = await open(app, { open: { component } });
+    const ask = async (path: string) => (await fetch(`${opened.cell.address}${path}`)).text();
+    assert.equal(await ask(`/ask?at=127.0.0.1:${port}`), "PermissionDenied");
+    assert.equal(await ask(`/ask?at=localhost:${port}`), "heard");
+    assert.equal(await ask("/serve?at=127.0.0.1:5000"), "PermissionDenied");
+    const said = opened.records.map(({ message }) => message);
+    for (const entry of [
+      `"tcp://127.0.0.1:${port}" to services.open.egress`,
+      '"tcp://127.0.0.1:5000" to services.open.listen',
+    ])
+      assert.ok(
+        said.some((message) => message.includes(`not permitted; add ${entry}`)),
+        `${entry} is not in ${said}`,
+      );
+    peer.close();
+  });
+
   test("refuses bytes that are no component, naming service and file", async () => {
     const app = read("broken", { good: routed, bad: {} });
     const components = { ...every(app, "one"), bad: { component: Uint8Array.of(1, 2, 3) } };

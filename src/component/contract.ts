@@ -183,6 +183,8 @@ export interface Grants {
   /** Of a middleware: hands a request on to what it stands before. */
   next?(request: OutgoingRequest, parent: Call | undefined): Promise<Reply>;
   log(level: LogLevel, context: string, message: string, call: Call | undefined): void;
+  /** What its sockets may reach, and be reached at; nothing when it is absent. */
+  readonly sockets?: SocketGrants;
   /** Host directories by guest path; nothing else of the file system exists. */
   readonly directories: readonly { readonly guest: string; readonly host: string; readonly readOnly: boolean }[];
   readonly environment: readonly (readonly [string, string])[];
@@ -213,6 +215,27 @@ export interface StandardOutput {
    */
   write(bytes: Uint8Array): undefined | Promise<undefined>;
   readonly terminal: boolean;
+}
+
+export type SocketProtocol = "tcp" | "udp";
+
+/**
+ * What sockets may do. Each question is answered with the reason against it, or `undefined`: it may.
+ * Addresses are in canonical form, IPv6 without brackets and zone.
+ */
+export interface SocketGrants {
+  /** Sockets that one instance may have open. */
+  readonly sockets: number;
+  /** To have the address, with port 0 any free port, for whatever it may do from there. */
+  bind(protocol: SocketProtocol, address: string, port: number): string | undefined;
+  /** To be reached there by anyone: connections of TCP, datagrams of UDP. */
+  listen(protocol: SocketProtocol, address: string, port: number): string | undefined;
+  /** To reach it; and for UDP, to hear from it. */
+  connect(protocol: SocketProtocol, address: string, port: number): string | undefined;
+  /** To look a name up, in lower case and punycode. */
+  resolve(name: string): string | undefined;
+  /** What such a name resolved to, which may from then on be reached where the name may. */
+  resolved(name: string, addresses: readonly string[]): void;
 }
 
 export interface OutgoingRequest {

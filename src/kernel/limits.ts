@@ -21,6 +21,8 @@ export const limits = {
   queue: 1024,
   /** Linear memory of one instance. */
   memoryBytes: 256 * 1024 * 1024,
+  /** Sockets that one instance may have open, connections waiting to be accepted among them. */
+  sockets: 256,
   /** A key and a value of a keyvalue binding. */
   keyBytes: 1024,
   valueBytes: 8 * 1024 * 1024,

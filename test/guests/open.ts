@@ -6,7 +6,7 @@ import { openHandlerInstance } from "../../src/component/world/handler.ts";
 import { createHttpState, openHttpInstance } from "../../src/component/world/http.ts";
 import { type Body, type Call, CytoError, type Reply, systemClock, systemRandom } from "../../src/kernel/index.ts";
 
-export type GuestName = "probe" | "handler" | "middleware" | "system" | "wstd";
+export type GuestName = "probe" | "handler" | "middleware" | "sockets" | "sockets-async" | "system" | "wstd";
 
 export interface OpenGuest extends Disposable {
   readonly instance: Instance;

@@ -63,6 +63,7 @@ export function declareApp(root: Tree, environment: string, directory: string): 
       config: texts(field(tree, "config")),
       secrets: names(field(tree, "secrets")),
       egress: names(field(tree, "egress")),
+      listen: names(field(tree, "listen")),
       calls: names(field(tree, "calls")),
       directories: fields(field(tree, "directories")).map(([guest, value]) => ({
         guest,

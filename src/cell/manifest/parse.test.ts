@@ -75,6 +75,7 @@ describe("readManifest() reads", () => {
           config: {},
           secrets: [],
           egress: [],
+          listen: [],
           calls: [],
           directories: [],
           environment: {},

@@ -201,6 +201,7 @@ const limitTexts: Readonly<Record<keyof Limits, LimitText>> = {
   concurrency: { unit: "count", scope: "service", description: "Calls inside one instance at a time.", maximum: 65536 },
   queue: { unit: "count", scope: "service", description: "Calls that wait for an instance.", maximum: 1_000_000 },
   memoryBytes: { unit: "bytes", scope: "service", description: "Linear memory of one instance.", maximum: 2 ** 32 },
+  sockets: { unit: "count", scope: "service", description: "Sockets of one instance at a time.", maximum: 65536 },
   keyBytes: { unit: "bytes", scope: "service", description: "The longest key of a keyvalue binding." },
   valueBytes: { unit: "bytes", scope: "service", description: "The longest value of a keyvalue binding." },
 };
@@ -297,10 +298,20 @@ const service: Schema = {
     },
     egress: {
       type: "array",
-      description: "Hosts outside that the code may reach: `api.example.com`, `*.example.com`, `127.0.0.1:9000`.",
+      description:
+        "Hosts outside that the code may reach: `api.example.com`, `*.example.com`, `127.0.0.1:9000` by HTTP; `tcp://db.internal:5432`, `udp://10.0.0.0/8:53` by sockets.",
       items: { type: "string" },
       uniqueItems: true,
-      examples: [["api.example.com"]],
+      examples: [["api.example.com"], ["tcp://db.internal:5432"]],
+      default: [],
+    },
+    listen: {
+      type: "array",
+      description:
+        "Addresses that the code's own sockets may be reached at: `tcp://0.0.0.0:5000`, `udp://127.0.0.1:53`.",
+      items: { type: "string" },
+      uniqueItems: true,
+      examples: [["tcp://0.0.0.0:5000"]],
       default: [],
     },
     calls: {
