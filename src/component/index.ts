@@ -2,6 +2,7 @@ export {
   type AsyncCall,
   type Chunk,
   type Component,
+  type ComponentParts,
   type CoreInstance,
   type FutureReader,
   type Grants,
@@ -22,7 +23,7 @@ export {
   suspending,
   type World,
 } from "./contract.ts";
-export { digestOf, load } from "./load.ts";
+export { assemble, digestOf, load, loadParts } from "./load.ts";
 export { type Producer, type Provenance, readProvenance } from "./producers.ts";
 export { ComponentError } from "./signature.ts";
 export { printWit, readWit, type Wit } from "./wit.ts";
