@@ -6,7 +6,7 @@
  */
 import type { PoolStatus } from "../host/index.ts";
 import type { Clock } from "../kernel/index.ts";
-import { sumTallies, type Tally } from "../telemetry/tally.ts";
+import { sumTallies, type Tally } from "../telemetry/index.ts";
 import type { Crew } from "./crew.ts";
 import type { ShardDoor, ShardReport } from "./shard-contract.ts";
 

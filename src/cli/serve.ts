@@ -28,7 +28,7 @@ export function addServe(program: Command, frame: Frame): void {
     .option("--config <name=value>", "a configuration value", pairs)
     .option("--keyvalue <name=provider>", "a keyvalue binding: default=sqlite", pairs)
     .option("--egress <host>", "let it reach a host: api.example.com, *.example.com", several);
-  addListenOptions(command).action(runs(frame, serve));
+  addListenOptions(command, "one a core").action(runs(frame, serve));
   addManual(command, {
     examples: [
       ["cyto serve hello.wasm", "every request goes to it"],

@@ -96,7 +96,7 @@ export function startShards<Theirs extends Calls<Theirs>, Ours extends Calls<Our
     worker.once("exit", (code) => {
       const reason = toReason(seat.index, live.why, code);
       shard.close(reason);
-      void session.close().finally(gone.resolve);
+      void session.close().then(gone.resolve, gone.resolve);
       seat.live = undefined;
       seat.serving = false;
       if (closing === undefined) succeed(seat, reason);
