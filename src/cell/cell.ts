@@ -79,7 +79,7 @@ export async function startCell({ app, components, options = {} }: CellParts): P
       : inThreads({
           ...crewParts,
           count,
-          revive: (shard) => inTurn(() => revive(shard)),
+          revive: (shard, join) => inTurn(() => revive(shard, join)),
           onDeath: (_, reason) => say("error", `${reason.message}; another takes its place`),
         });
 
@@ -106,9 +106,10 @@ export async function startCell({ app, components, options = {} }: CellParts): P
     release = next;
   }
 
-  async function revive(shard: ShardDoor): Promise<void> {
+  async function revive(shard: ShardDoor, join: () => void): Promise<void> {
     if (release === undefined || closing !== undefined) throw new CytoError("draining", "the cell is closing");
     await bringUp(shard, release, place);
+    join();
     say("info", `shard ${shard.index} serves again`);
   }
 

@@ -40,8 +40,8 @@ export function inThisThread({ append: _, ...parts }: CrewParts): Crew {
 
 export interface ThreadsParts extends CrewParts {
   readonly count: number;
-  /** Brings a fresh thread to where the others are. */
-  revive(shard: ShardDoor): Promise<void>;
+  /** Brings a fresh thread to where the others are; it serves from `join` on. */
+  revive(shard: ShardDoor, join: () => void): Promise<void>;
   onDeath(index: number, reason: CytoError): void;
 }
 

@@ -30,8 +30,11 @@ function open(revive: (shard: ShardThread<Trial>) => Promise<unknown> = async ()
   const revivals = queue<ShardThread<Trial>>();
   const delays: number[] = [];
   const closed: number[] = [];
+  let nowMs = 0;
   const clock: Clock = {
     ...systemClock,
+    // A minute passes whenever somebody looks.
+    monotonic: () => (nowMs += 60_000),
     after(delayMs, action) {
       delays.push(delayMs);
       return systemClock.after(Math.min(delayMs, 100), action);
@@ -47,8 +50,9 @@ function open(revive: (shard: ShardThread<Trial>) => Promise<unknown> = async ()
       answers: { answer: (text) => `${index}: ${text}` },
       close: async () => void closed.push(index),
     }),
-    async revive(shard) {
+    async revive(shard, join) {
       await revive(shard);
+      join();
       revivals.push(shard);
     },
     onDeath: (index, reason) => deaths.push({ index, reason }),
@@ -114,8 +118,6 @@ describe("startShards()", { timeout: 60_000 }, () => {
     assert.deepEqual(opened.shards.serving, [second]);
     gate.resolve();
     await opened.revived();
-    // `serving` follows in the turn after.
-    await new Promise(setImmediate);
     assert.equal(opened.shards.serving.length, 2);
   });
 
@@ -130,6 +132,9 @@ describe("startShards()", { timeout: 60_000 }, () => {
     }
     await opened.revived();
     assert.deepEqual(opened.delays, [100, 200, 400, 800]);
+    void opened.shards.serving[0]!.ask("die", "exit").catch(() => {});
+    await opened.died();
+    assert.equal(opened.delays.at(-1), 100, "one that held out begins anew");
   });
 
   test("close() asks each to end, ends those that do not, and starts none again", async () => {

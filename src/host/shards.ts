@@ -22,8 +22,8 @@ export interface ShardsParts<Theirs extends Calls<Theirs>, Ours extends Calls<Ou
   readonly clock: Clock;
   /** What one thread may ask of this one; closed when the thread has gone. */
   open(index: number): ShardSession<Ours>;
-  /** Brings a thread that takes the place of another to where the others are. */
-  revive(shard: ShardThread<Theirs>): Promise<void>;
+  /** Brings a thread that takes the place of another to where the others are; it serves from `join` on. */
+  revive(shard: ShardThread<Theirs>, join: () => void): Promise<void>;
   /** Told why a thread ended that was not asked to. */
   onDeath(index: number, reason: CytoError): void;
   /** How long a thread may take to end when it was asked to. */
@@ -53,6 +53,7 @@ export interface Shards<Theirs extends Calls<Theirs>> {
 
 /** The delay before a successor starts, doubled each time up to the longest; one that held out begins anew. */
 const backoffMs = { first: 100, longest: 5_000, heldOut: 30_000 };
+/** More than the requests and the instances of a shard are given to finish. */
 const endTimeoutMsDefault = 60_000;
 
 interface LiveThread<Theirs extends Calls<Theirs>> {
@@ -68,6 +69,7 @@ interface Seat<Theirs extends Calls<Theirs>> {
   /** Absent while none lives. */
   live: LiveThread<Theirs> | undefined;
   serving: boolean;
+  /** When it began to serve. */
   sinceMs: number;
   failures: number;
   timer: Disposable | undefined;
@@ -98,6 +100,7 @@ export function startShards<Theirs extends Calls<Theirs>, Ours extends Calls<Our
       shard.close(reason);
       void session.close().then(gone.resolve, gone.resolve);
       seat.live = undefined;
+      if (seat.serving && clock.monotonic() - seat.sinceMs > backoffMs.heldOut) seat.failures = 0;
       seat.serving = false;
       if (closing === undefined) succeed(seat, reason);
     });
@@ -108,7 +111,6 @@ export function startShards<Theirs extends Calls<Theirs>, Ours extends Calls<Our
   function succeed(seat: Seat<Theirs>, reason: CytoError): void {
     deaths++;
     parts.onDeath(seat.index, reason);
-    if (clock.monotonic() - seat.sinceMs > backoffMs.heldOut) seat.failures = 0;
     const delayMs = Math.min(backoffMs.first * 2 ** seat.failures++, backoffMs.longest);
     seat.timer = clock.after(delayMs, () => {
       seat.timer = undefined;
@@ -118,11 +120,13 @@ export function startShards<Theirs extends Calls<Theirs>, Ours extends Calls<Our
 
   async function revive(seat: Seat<Theirs>): Promise<void> {
     const live = start(seat);
-    try {
-      await parts.revive(live.shard);
+    const join = (): void => {
       if (seat.live !== live) return;
       seat.serving = true;
       seat.sinceMs = clock.monotonic();
+    };
+    try {
+      await parts.revive(live.shard, join);
     } catch (thrown) {
       live.why ??= thrown;
       await live.worker.terminate();
