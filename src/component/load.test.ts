@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { parse } from "@bytecodealliance/jco";
@@ -229,7 +230,9 @@ describe("loadParts()", () => {
       port1.postMessage(await loadParts(bytes, { memoryBytes: 65_536 * 2 }));
       const { message: parts } = receiveMessageOnPort(port2) as { message: Awaited<ReturnType<typeof loadParts>> };
       port1.close();
-      assert.ok(parts.definition !== undefined && parts.modules.every((module) => module instanceof WebAssembly.Module));
+      assert.ok(
+        parts.definition !== undefined && parts.modules.every((module) => module instanceof WebAssembly.Module),
+      );
       const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [assemble(parts), await load(bytes)];
       assert.deepEqual(there, here);
     }
@@ -242,6 +245,22 @@ describe("loadParts()", () => {
     const { greet, grow } = instance.exports.$root as Record<string, (argument: string | number) => Promise<unknown>>;
     assert.equal(await greet!("hello"), "hello!");
     assert.deepEqual([await grow!(1), await grow!(1)], [1, -1]);
+  });
+
+  test("takes what was linked away along, and programs of WASI 0.1", async () => {
+    for (const name of ["hello", "probe", "system", "wstd"]) {
+      const bytes = await readFile(new URL(`../../test/guests/${name}.wasm`, import.meta.url));
+      const parts = await loadParts(bytes);
+      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [
+        assemble(structuredClone(parts)),
+        await load(bytes),
+      ];
+      assert.deepEqual(there, here, name);
+      assert.ok((parts.definition?.length ?? 0) < 200_000, `${name}: ${parts.definition?.length} bytes`);
+    }
+    const start = parse('(module (memory (export "memory") 1) (func (export "_start")))');
+    const program = assemble(structuredClone(await loadParts(await start)));
+    assert.equal(program.world, "command");
   });
 
   test("refuses what load() refuses", async () => {
