@@ -8,5 +8,6 @@ import { fresh } from "./fresh.ts";
 import { hello } from "./hello.ts";
 import { memory } from "./memory.ts";
 import { product } from "./product.ts";
+import { shards } from "./shards.ts";
 
-export const benches: readonly Bench[] = [hello, fresh, product, engine, coldStart, edit, memory, density];
+export const benches: readonly Bench[] = [hello, fresh, product, shards, engine, coldStart, edit, memory, density];

@@ -164,7 +164,7 @@ describe("startCell()", { timeout: 60_000 }, () => {
     assert.equal(await opened.get("/version"), "200 one");
     const state = join(folder, "state", app.name);
     assert.equal(readRunFile(state)?.gateway, opened.cell.address);
-    assert.equal(opened.cell.status().services[0]?.instances, 1);
+    assert.equal((await opened.cell.status()).services[0]?.instances, 1);
     await opened.cell.close();
     assert.equal(readRunFile(state), undefined);
     const log = await readFile(join(state, "logs", "plain.jsonl"), "utf8");
@@ -226,7 +226,7 @@ describe("startCell()", { timeout: 60_000 }, () => {
       probe: { ...routed, secrets: ["KEY"], bindings: { default: { keyvalue: "memory" } } },
     });
     await using opened = await open(bound, { probe: { component } });
-    assert.equal(opened.cell.status().services[0]?.instances, 1);
+    assert.equal((await opened.cell.status()).services[0]?.instances, 1);
   });
 
   test("gives sockets what the manifest lists, and logs what it would have to list", async () => {
@@ -365,7 +365,7 @@ describe("replace()", { timeout: 60_000 }, () => {
     const app = read("replaced", { shop: { ...routed, bindings }, cart: {} });
     await using opened = await open(app);
     await opened.get("/write/kept");
-    const cart = opened.cell.status().services.find(({ service }) => service === "cart");
+    const cart = (await opened.cell.status()).services.find(({ service }) => service === "cart");
     let over = false;
     const clients = Array.from({ length: 8 }, async () => {
       const seen: string[] = [];
@@ -382,7 +382,7 @@ describe("replace()", { timeout: 60_000 }, () => {
     assert.deepEqual([...new Set(seen)].sort(), ["200 one", "200 two"]);
     assert.equal(await opened.get("/read"), "200 kept");
     assert.deepEqual(
-      opened.cell.status().services.find(({ service }) => service === "cart"),
+      (await opened.cell.status()).services.find(({ service }) => service === "cart"),
       cart,
       "what did not change runs on",
     );
@@ -400,7 +400,7 @@ describe("replace()", { timeout: 60_000 }, () => {
     assert.match(await opened.get("/wait/1"), /^404 /);
     assert.equal(await waiting, "200 1", "its binding was open until the end");
     assert.deepEqual(
-      opened.cell.status().services.map(({ service }) => service),
+      (await opened.cell.status()).services.map(({ service }) => service),
       ["cart"],
     );
   });

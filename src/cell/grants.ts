@@ -18,7 +18,7 @@ import { type Clock, CytoError, limits as defaults, type Random, type Service } 
 import type { CellRecord } from "./contract.ts";
 import type { BindingDeclaration, ServiceDeclaration } from "./manifest/contract.ts";
 
-/** What the services of a cell share. */
+/** What the services of a shard share. */
 export interface GrantParts {
   readonly keyvalue: Readonly<Record<string, KeyValueProvider>>;
   readonly secrets: Secrets;

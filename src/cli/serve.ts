@@ -30,7 +30,7 @@ export function addServe(program: Command, frame: Frame): void {
     .option("--keyvalue <name=provider>", "a keyvalue binding: default=sqlite", pairs)
     .option("--egress <host>", "let it reach a host: api.example.com, tcp://db.internal:5432", several)
     .option("--listen <address>", "let its sockets be reached: tcp://0.0.0.0:5000", several);
-  addListenOptions(command).action(runs(frame, serve));
+  addListenOptions(command, "one a core").action(runs(frame, serve));
   addManual(command, {
     examples: [
       ["cyto serve hello.wasm", "every request goes to it"],

@@ -106,6 +106,21 @@ export interface Component {
   instantiate(imports: ImportObject, options?: InstantiateOptions): CoreInstance;
 }
 
+/**
+ * A component compiled and not yet linked: what another thread needs to have the same component.
+ * It can be posted there (structured clone), and threads share the compiled code.
+ */
+export interface ComponentParts {
+  readonly digest: string;
+  readonly size: number;
+  /** The component without the modules that were compiled; absent where it is one program of WASI 0.1. */
+  readonly definition: Uint8Array | undefined;
+  /** Undefined where nothing needs the module. */
+  readonly modules: readonly (WebAssembly.Module | undefined)[];
+  /** Whether the modules were compiled so that their instances can be reset. */
+  readonly resets: boolean;
+}
+
 export interface LoadOptions {
   /** The most linear memory that each memory of an instance may grow to, in bytes. */
   readonly memoryBytes?: number;

@@ -56,6 +56,16 @@ describe("cyto serve", () => {
     assert.equal(await server.exited, 0, server.output());
   });
 
+  test("answers from several shards, and stops in peace", async () => {
+    await using server = await startCyto(["serve", component], { shards: 2 });
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, () => fetch(server.address, { headers: { connection: "close" } })),
+    );
+    for (const reply of replies) assert.equal(reply.status, 200, await reply.text());
+    server.signal("SIGTERM");
+    assert.equal(await server.exited, 0, server.output());
+  });
+
   test("says so when its port is in use", async () => {
     await using server = await startCyto(["serve", component]);
     const { port } = new URL(server.address);
