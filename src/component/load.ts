@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto";
 import { CytoError } from "../kernel/index.ts";
 import type { Component, LoadOptions, World } from "./contract.ts";
-import { boundMemory } from "./core-module.ts";
 import { decode } from "./decode.ts";
 import { instantiate } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
+import { weave } from "./weave/weave.ts";
 
 /**
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
@@ -32,7 +32,7 @@ export function digestOf(bytes: Uint8Array): string {
 
 async function compile(module: Uint8Array, { memoryBytes }: LoadOptions): Promise<WebAssembly.Module> {
   try {
-    const bounded = memoryBytes === undefined ? module : boundMemory(module, memoryBytes);
+    const bounded = memoryBytes === undefined ? module : weave(module, { memoryBytes, metered: false }).module;
     return await WebAssembly.compile(bounded as Uint8Array<ArrayBuffer>);
   } catch (thrown) {
     if (thrown instanceof CytoError) throw thrown;

@@ -15,6 +15,9 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
     grow(pages: number): number;
   }
+  class Global {
+    value: unknown;
+  }
   class RuntimeError extends Error {}
   class LinkError extends Error {}
   class CompileError extends Error {}
