@@ -12,7 +12,7 @@ import type { FunctionHints } from "./hints.ts";
 import { OffsetMapBuilder } from "./offsets.ts";
 import { misc, opcode } from "./opcodes.ts";
 import { type Address, arrayPiece, bulkPiece, type Counter, type Piece, type Place, waitPiece } from "./pieces.ts";
-import { type FunctionScan, type Scan, SITE, SMALL_BYTES, site } from "./scan.ts";
+import { type FunctionScan, type Scan, SITE, SMALL_BYTES, SMALL_ELEMENTS, site } from "./scan.ts";
 import { Writer } from "./writer.ts";
 
 export interface FunctionType {
@@ -259,7 +259,7 @@ export function emitCode(around: Surroundings): Emitted {
   }
 
   /** A bulk instruction: as it stands when it is small, in pieces otherwise. */
-  function bulk(at: number, end: number, func: number): void {
+  function bulk(at: number, end: number, func: number, table: boolean): void {
     const scratch = around.countOf(func) === "i32" ? 1 : 2;
     const [small, notAbove] = scratch === 1 ? [0x41, 0x4d] : [0x42, 0x58];
     const count = encodeNumber(firstScratch + scratch);
@@ -268,7 +268,7 @@ export function emitCode(around: Surroundings): Emitted {
     code.byte(0x20);
     code.put(count);
     code.byte(small);
-    code.signed(SMALL_BYTES);
+    code.signed(table ? SMALL_ELEMENTS : SMALL_BYTES);
     code.byte(notAbove);
     pairs.push(code.length - bodyAt, 1);
     code.byte(0x04);
@@ -412,7 +412,7 @@ export function emitCode(around: Surroundings): Emitted {
           until(offset);
           pieces += 1;
           const func = pieceFor(offset, a);
-          if (hasLocal && a >> 8 === opcode.misc) bulk(offset, end, func);
+          if (hasLocal && a >> 8 === opcode.misc) bulk(offset, end, func, (a & 0xff) >= misc.tableInit);
           else call(func, offset);
           at = end;
           break;

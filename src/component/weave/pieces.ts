@@ -34,7 +34,7 @@ export interface Counter {
 }
 
 const PIECE_BYTES = 65_536;
-const PIECE_ELEMENTS = 8192;
+const PIECE_ELEMENTS = 1024;
 const WAIT_NS = 1_000_000;
 /** More than is ever given at a time, so that the clock is looked at after every wait. */
 const WAIT_UNITS = 1 << 23;
@@ -57,8 +57,8 @@ export function bulkPiece(
   const table = to.element !== undefined;
   const w = new Writer(256);
   const pieceSize = table ? PIECE_ELEMENTS : PIECE_BYTES;
-  // Elements are pointers that the collector is told of.
-  const shift = table ? { opcode: 0x74, by: 1 } : { opcode: 0x76, by: 2 };
+  // An element of a table is written in several places, each of which the collector is told of.
+  const shift = table ? { opcode: 0x74, by: 4 } : { opcode: 0x76, by: 2 };
 
   const init = code === misc.memoryInit || code === misc.tableInit;
   const fill = code === misc.memoryFill || code === misc.tableFill;

@@ -84,8 +84,9 @@ export interface Scan {
 /** An arm that costs more is charged by itself. */
 const ARM_UNITS = 64;
 const LOOP_UNITS = 3;
-/** A bulk instruction of no more bytes, or elements, is done as it stands. */
+/** A bulk instruction of no more bytes is done as it stands, and one of no more elements. */
 export const SMALL_BYTES = 4096;
+export const SMALL_ELEMENTS = 64;
 const SMALL_UNITS = 64;
 /** Loop bodies of fewer bytes may be unrolled. */
 const UNROLLED_BYTES = 96;
