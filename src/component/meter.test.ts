@@ -118,27 +118,32 @@ describe("the meter", () => {
   }
 
   test("lets no guest hold the thread for more than five milliseconds", async () => {
-    const worst: Record<string, number> = {};
-    for (const [name, fields] of Object.entries(endless)) {
-      const metering = createMetering({ monotonic: () => performance.now(), nextTurn: setImmediate });
-      const { call } = await open(fields, metering);
+    /** The longest turn, in time of this thread alone: what other processes took does not count. */
+    const longestTurn = async (fields: string) => {
+      const { call } = await open(fields);
       let going = true;
       const ended = assert.rejects(call("run", accountOf(40)), WebAssembly.RuntimeError).finally(() => {
         going = false;
       });
-      let held = 0;
-      // The time of this thread alone: what other processes took does not count.
+      let longest = 0;
       let before = process.threadCpuUsage();
       while (going) {
         await new Promise((resolve) => setImmediate(resolve));
         const used = process.threadCpuUsage(before);
         before = process.threadCpuUsage();
-        held = Math.max(held, (used.user + used.system) / 1000);
+        longest = Math.max(longest, (used.user + used.system) / 1000);
       }
       await ended;
-      worst[name] = held;
+      return longest;
+    };
+    for (const [name, fields] of Object.entries(endless)) {
+      let longest = Number.POSITIVE_INFINITY;
+      // The collector runs on this thread, too, when it likes: what the guest does it does every time.
+      for (let attempt = 0; attempt < 5 && longest > 5; attempt += 1) {
+        longest = Math.min(longest, await longestTurn(fields));
+      }
+      assert.ok(longest <= 5, `${name}: ${longest} ms`);
     }
-    for (const [name, held] of Object.entries(worst)) assert.ok(held < 6, `${name}: ${held} ms`);
   });
 
   test("shares the thread among guests that all want it", async () => {
@@ -261,6 +266,25 @@ describe("the meter", () => {
     meter.enter(account);
     await assert.rejects((WebAssembly.promising(instance.exports.go) as Function)() as Promise<unknown>);
     assert.equal(meter.ended?.code, "cpu-exceeded");
+  });
+
+  test("ends a guest that fills the heap of V8 with objects", async () => {
+    let use = 0.1;
+    const metering = createMetering({ monotonic: () => performance.now(), nextTurn: setImmediate, heapUse: () => use });
+    const { call, meter } = await open(
+      `(import "host" "more" (func $more)) (type $n (struct (field (ref null $n)))) (global $all (mut (ref null $n)) (ref.null $n))
+       (func (export "run") (loop (global.set $all (struct.new $n (global.get $all))) (call $more) (br 0)))`,
+      metering,
+      {
+        host: {
+          more: () => {
+            use += 1e-5;
+          },
+        },
+      },
+    );
+    await assert.rejects(call("run", accountOf(10_000)), WebAssembly.RuntimeError);
+    assert.equal(meter.ended?.code, "memory-exceeded");
   });
 
   test("tells of each function how often it was entered and what it took", async () => {

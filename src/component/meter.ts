@@ -71,6 +71,11 @@ export interface MeteringOptions {
   readonly monotonic: () => number;
   /** Runs an action in another turn of the event loop, after I/O: `setImmediate`. */
   readonly nextTurn: (action: () => void) => void;
+  /**
+   * How much of the heap of V8 is used, from 0 to 1. A guest that makes objects there, and finds it
+   * nearly full, is ended before V8 ends the process.
+   */
+  readonly heapUse?: () => number;
   /** How long guests may hold one turn of the event loop. */
   readonly sliceMs?: number;
   /** How long an entry may take that cannot be suspended. */
@@ -85,6 +90,8 @@ const UNITS_MAX = 1 << 18;
 /** What a unit is taken to last until it has been measured. */
 const UNIT_MS = 1e-6;
 const CHARGED_BYTES = 65_536;
+const HEAP_LOOK_MS = 1;
+const HEAP_USE_MAX = 0.8;
 
 interface State {
   account: Account | undefined;
@@ -105,17 +112,19 @@ interface Attached {
   readonly counter: WebAssembly.Global;
   readonly counts: WebAssembly.Memory | undefined;
   readonly imported: number;
+  readonly collected: boolean;
   /** By function, in a profile. */
   readonly selfMs: Map<number, number>;
   given: number;
 }
 
 export function createMetering(options: MeteringOptions): Metering {
-  const { monotonic, nextTurn, sliceMs = 4, uninterruptedMs = 5 } = options;
+  const { monotonic, nextTurn, heapUse, sliceMs = 3, uninterruptedMs = 5 } = options;
   /** When guests began to hold this turn of the event loop, as far as has been seen. */
   let since: number | undefined;
   let armed = false;
   let lookedAt = 0;
+  let heapLookedAt = Number.NEGATIVE_INFINITY;
   let looker: State | undefined;
   const queue: (() => void)[] = [];
 
@@ -163,6 +172,10 @@ export function createMetering(options: MeteringOptions): Metering {
     } else {
       state.uninterruptedMs += spentMs;
       if (state.uninterruptedMs > uninterruptedMs) return end(state, uninterruptedTooLong(uninterruptedMs));
+    }
+    if (at.collected && heapUse && now - heapLookedAt >= HEAP_LOOK_MS) {
+      heapLookedAt = now;
+      if (heapUse() > HEAP_USE_MAX) return end(state, heapFull());
     }
     if (since === undefined) {
       since = now - spentMs;
@@ -234,6 +247,7 @@ function createMeter(ticks: WebAssembly.Instance["exports"]): Meter {
         counter,
         counts,
         imported: names.importedFunctions,
+        collected: names.collected,
         selfMs: new Map(),
         given: 0,
       };
@@ -288,6 +302,12 @@ function profileOf({ counts, selfMs, imported }: Attached, module: number): Func
 function overBudget({ cpuMs }: Account): CytoError {
   return new CytoError("cpu-exceeded", `Cannot go on with the call: it has used its CPU time of ${cpuMs} ms`, {
     hint: "Have the service do less in one call, or raise its limit `cpuMs`.",
+  });
+}
+
+function heapFull(): CytoError {
+  return new CytoError("memory-exceeded", "Cannot go on with the call: the heap for collected objects is nearly full", {
+    hint: "A component that makes such objects shares the heap with the host: give the host more (--max-old-space-size).",
   });
 }
 

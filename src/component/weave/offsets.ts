@@ -5,11 +5,17 @@
  */
 import { Writer } from "./writer.ts";
 
+/** Plain data, so that it can be kept with what was compiled. */
 export interface OffsetMap {
-  /** The offset in the author's module; undefined for code that weaving appended. */
-  original(woven: number): number | undefined;
-  /** Of the packed form. */
-  readonly bytes: number;
+  /** Where the woven code that is mapped begins, and how long it is. */
+  readonly base: number;
+  readonly length: number;
+  readonly packed: Uint8Array;
+}
+
+/** The offset in the author's module of one in the woven; undefined for what weaving appended. */
+export function originalOffset({ base, length, packed }: OffsetMap, woven: number): number | undefined {
+  return woven < base || woven >= base + length ? undefined : find(packed, woven - base);
 }
 
 export class OffsetMapBuilder {
@@ -37,11 +43,7 @@ export class OffsetMapBuilder {
       packed.signed(toOriginal - original);
       [woven, original] = [toWoven, toOriginal];
     }
-    const bytes = packed.finish().slice();
-    return {
-      original: (at) => (at < base || at >= base + length ? undefined : find(bytes, at - base)),
-      bytes: bytes.length,
-    };
+    return { base, length, packed: packed.finish().slice() };
   }
 }
 

@@ -79,6 +79,8 @@ export interface FunctionScan {
 export interface Scan {
   readonly functions: readonly FunctionScan[];
   readonly sites: Int32Array;
+  /** Some function makes objects that V8 collects. */
+  readonly collected: boolean;
 }
 
 /** An arm that costs more is charged by itself. */
@@ -91,12 +93,16 @@ const SMALL_UNITS = 64;
 /** Loop bodies of fewer bytes may be unrolled. */
 const UNROLLED_BYTES = 96;
 const ATOMIC_UNITS = 8;
+const OBJECT_UNITS = 8;
+/** `struct.new` and `array.new` in all their forms. */
+const MAKES_OBJECT: ReadonlySet<number> = new Set([0, 1, 6, 7, 8, 9, 10]);
 
 /** `at` is where the bodies begin, behind their count. */
 export function scanCode(bytes: Uint8Array, from: number, end: number, count: number): Scan {
   let at = from;
   let sites = new Int32Array(4096);
   let length = 0;
+  let collected = false;
   // The frames of the function that is read, innermost last; and the loops among them.
   let depth = 0;
   let frames = new Int32Array(256 * FRAME);
@@ -564,7 +570,8 @@ export function scanCode(bytes: Uint8Array, from: number, end: number, count: nu
         }
       } else {
         const shape = gcForms[code] ?? unknown();
-        stretch += ATOMIC_UNITS;
+        stretch += OBJECT_UNITS;
+        if (MAKES_OBJECT.has(code)) collected = true;
         if (shape === "branch") {
           at += 1;
           const label = u32();
@@ -595,7 +602,7 @@ export function scanCode(bytes: Uint8Array, from: number, end: number, count: nu
     functions.push(scanFunction(at, at + size));
   }
   if (at !== end) fail("the code section goes on behind its last function", at);
-  return { functions, sites: sites.subarray(0, length) };
+  return { functions, sites: sites.subarray(0, length), collected };
 }
 
 /** Reads past a constant expression, its end included. */

@@ -7,6 +7,7 @@ import { CytoError } from "../../kernel/index.ts";
 import { decode } from "../decode.ts";
 import { createMetering } from "../meter.ts";
 import { planOf } from "../plan.ts";
+import { originalOffset } from "./offsets.ts";
 import { type WeaveOptions, type Woven, weave } from "./weave.ts";
 
 type Function = (...args: unknown[]) => unknown;
@@ -570,7 +571,7 @@ describe("weave()", () => {
       };
       const expected = frames(plain[name] as Function);
       const actual = frames(exports[name] as Function)
-        .map(([index, offset]) => [index, woven.offsets.original(offset)] as const)
+        .map(([index, offset]) => [index, originalOffset(woven.offsets!, offset)] as const)
         .filter(([, offset]) => offset !== undefined);
       assert.deepEqual(actual, expected, name);
     }

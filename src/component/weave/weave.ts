@@ -35,7 +35,8 @@ export interface Woven {
   readonly report: WeaveReport;
   /** Of what was appended; undefined when nothing had to be. */
   readonly exports: WovenExports | undefined;
-  readonly offsets: OffsetMap;
+  /** Undefined when the code stands as it was. */
+  readonly offsets: OffsetMap | undefined;
 }
 
 /** The names of the exports by which the meter reaches a woven module. */
@@ -49,6 +50,8 @@ export interface WovenExports {
   readonly counts: string | undefined;
   /** How many functions it imports: the index of the first that it defines. */
   readonly importedFunctions: number;
+  /** It makes objects that V8 collects, which no limit of memory counts. */
+  readonly collected: boolean;
 }
 
 export interface WeaveReport {
@@ -236,6 +239,7 @@ function additionsTo(
       start: startFunction === undefined ? undefined : name("cytoplane:start"),
       counts: profiled ? name("cytoplane:counts") : undefined,
       importedFunctions: module.importedFunctions,
+      collected: scan.collected,
     },
     countsPages: profiled ? Math.ceil((own * 8) / PAGE_BYTES) : undefined,
     hintsDropped,
@@ -250,11 +254,11 @@ function assemble(
   module: CoreModule,
   additions: Additions | undefined,
   options: WeaveOptions,
-): { woven: Uint8Array; dropped: string[]; offsets: OffsetMap } {
+): { woven: Uint8Array; dropped: string[]; offsets: OffsetMap | undefined } {
   const w = new Writer(bytes.length + (additions?.emitted.code.length ?? 0) + 65_536);
   w.put(HEADER);
   const dropped: string[] = [];
-  let offsets: OffsetMap = { original: (woven) => woven, bytes: 0 };
+  let offsets: OffsetMap | undefined;
   let named = false;
 
   /** A section with its count raised, its own items copied, and more appended. */
