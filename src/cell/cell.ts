@@ -15,6 +15,7 @@ import { createKeyValueProviders } from "../capability/keyvalue/standard.ts";
 import { type Admin, canSharePorts, gatewayDefaults, openAdmin, requireFreePort } from "../gateway/index.ts";
 import { CytoError, systemClock, systemRandom } from "../kernel/index.ts";
 import { createMetrics, openLogFile } from "../telemetry/index.ts";
+import { openComponentCache } from "./component-cache.ts";
 import type { Artifacts, Cell, CellParts, CellRecord } from "./contract.ts";
 import { type Crew, type CrewParts, inThisThread, inThreads } from "./crew.ts";
 import type { App } from "./manifest/contract.ts";
@@ -83,9 +84,11 @@ export async function startCell({ app, components, options = {} }: CellParts): P
           onDeath: (_, reason) => say("error", `${reason.message}; another takes its place`),
         });
 
+  const cache = openComponentCache(join(stateDirectory, "cache", "components"), clock);
   const parts = (before: Release | undefined) => ({
     variables,
     before,
+    cache,
     warn: (message: string) => say("warn", message),
   });
 
