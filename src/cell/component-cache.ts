@@ -2,7 +2,6 @@
  * What was made of components, kept on disk by name: a component that was deployed before is not
  * decoded, checked and woven again. Losing it costs time and nothing else, so that nothing here fails.
  */
-import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ComponentCache } from "../component/index.ts";
@@ -13,6 +12,7 @@ const ENTRIES_MAX = 128;
 
 export function openComponentCache(directory: string, { now }: Pick<Clock, "now">): ComponentCache {
   const touch = (path: string) => utimes(path, now() / 1000, now() / 1000);
+  let writes = 0;
   return {
     async read(name) {
       const path = join(directory, name);
@@ -25,7 +25,7 @@ export function openComponentCache(directory: string, { now }: Pick<Clock, "now"
       }
     },
     async write(name, content) {
-      const fresh = join(directory, `${name}.${randomUUID()}.new`);
+      const fresh = join(directory, `${name}.${process.pid}-${++writes}.new`);
       try {
         await mkdir(directory, { recursive: true });
         await writeFile(fresh, content);

@@ -16,7 +16,7 @@ import {
   type Reply,
   toCytoError,
 } from "../../kernel/index.ts";
-import type { Component, Grants, ImportObject, Instance, LogLevel, OutgoingRequest } from "../contract.ts";
+import type { Component, Grants, ImportObject, Instance, LogLevel, OutgoingRequest, TaskOptions } from "../contract.ts";
 import { metLimit } from "../meter.ts";
 import { type Channel, createChannel } from "./channel.ts";
 
@@ -48,10 +48,13 @@ interface GuestFailure {
 }
 
 interface Handler {
-  start(call: number, request: GuestRequest): void;
-  resume(op: number, outcome: Tagged): void;
-  cancel(call: number, reason: string): void;
+  start(call: number, request: GuestRequest, options: TaskOptions): Promise<void>;
+  resume(op: number, outcome: Tagged, options: TaskOptions): Promise<void>;
+  cancel(call: number, reason: string, options: TaskOptions): Promise<void>;
 }
+
+/** Something that the guest is to be told. */
+type Event = (options: TaskOptions) => Promise<void>;
 
 /** A call that the guest has not finished. */
 interface Pending {
@@ -84,7 +87,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   const reading = new Map<number, { readonly body: AsyncIterator<Uint8Array>; readonly call: number | undefined }>();
   const writing = new Map<number, Channel>();
   /** What happened while the guest was running: told to it when it has stopped. */
-  const events: (() => void)[] = [];
+  const events: Event[] = [];
   const idlers: (() => void)[] = [];
   let callCount = 0;
   let streamCount = 0;
@@ -95,7 +98,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   const core = component.instantiate({ ...wasi, ...imports() }, { suspend: false });
   const handler = core.exports["cytoplane:service/handler"] as unknown as Handler;
 
-  function enter(event: () => unknown): void {
+  function enter(event: Event): void {
     if (broken) return;
     events.push(event);
     if (inside) return;
@@ -103,15 +106,22 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
     tellEvents();
   }
 
-  /** A promise where the guest was interrupted: it is told no more before it has got on. */
+  /** A guest that was interrupted is told no more before it has got to the end of what it was told. */
   function tellEvents(): void {
+    let interrupted = false;
     try {
       for (let next = events.shift(); next; next = events.shift()) {
-        const told: unknown = next();
-        if (told instanceof Promise) {
-          told.then(tellEvents, breakDown);
-          return;
-        }
+        let running = true;
+        const ended = (trapped: Error | undefined): void => {
+          running = false;
+          if (!interrupted) return;
+          if (trapped) breakDown(trapped);
+          else tellEvents();
+        };
+        // How it ended is told above.
+        next({ ended }).catch(() => {});
+        interrupted = running;
+        if (interrupted) return;
       }
     } catch (thrown) {
       breakDown(thrown as Error);
@@ -173,7 +183,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   }
 
   function complete(op: number, outcome: Tagged): void {
-    if (operations.delete(op)) enter(() => handler.resume(op, outcome));
+    if (operations.delete(op)) enter((options) => handler.resume(op, outcome, options));
   }
 
   /** Runs `work` as operation `op`; answers at once where the work does. */
@@ -408,7 +418,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
       pending.reject(reason);
     }
     finish(id);
-    enter(() => handler.cancel(id, reason.message));
+    enter((options) => handler.cancel(id, reason.message, options));
   }
 
   const instance: Instance = {
@@ -429,7 +439,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
           fields: formatFields(call.headers),
           body: toGuestBody(call.body, id),
         };
-        enter(() => handler.start(id, request));
+        enter((options) => handler.start(id, request, options));
         if (!calls.has(id)) return;
         if (call.signal.aborted) {
           abandon(id, pending);
