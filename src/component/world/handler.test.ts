@@ -62,16 +62,13 @@ function finished(guest: ReturnType<typeof openGuest>, count = 1): Promise<void>
 describe("openHandlerInstance()", () => {
   test("answers in one piece what the guest wrote at once, call after call", async () => {
     using guest = openGuest(handler);
-    let inOnePiece = 0;
     for (let count = 0; count < 100; count++) {
       const reply = await guest.call("/hello");
       assert.equal(reply.status, 200);
-      if (reply.body instanceof Uint8Array) inOnePiece++;
-      assert.equal(String(await gather(reply.body)), "Hello, WASI 0.3!");
+      assert.ok(reply.body instanceof Uint8Array);
+      assert.equal(String(Buffer.from(reply.body)), "Hello, WASI 0.3!");
       assert.equal(guest.instance.active, 0, "ready for the next call at once");
     }
-    // Now and then a guest that yields gives the event loop a turn.
-    assert.ok(inOnePiece > 90, `${inOnePiece} came in one piece`);
     await guest.instance.idle();
     assert.ok(guest.instance.memoryBytes() > 0);
   });
