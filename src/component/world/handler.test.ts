@@ -477,6 +477,17 @@ describe("wasi:http/client", () => {
     assert.equal(await guest.text(`/upload?target=${target}&chunks=40`), "Ok(200) Ok(())");
   });
 
+  test("lets a reply go that the guest drops unread", async () => {
+    const gone = Promise.withResolvers<void>();
+    await using upstream = await listen((request, response) => {
+      response.on("close", () => gone.resolve());
+      request.resume().on("end", () => response.write("and so on"));
+    });
+    using guest = openGuest(handler, upstream.grants);
+    assert.equal(await guest.text(`/upload?target=${upstream.authority}/&chunks=1`), "Ok(200) Ok(())");
+    await gone.promise;
+  });
+
   test("gives a request up whose guest says that it is not whole", async () => {
     const broken = Promise.withResolvers<void>();
     await using upstream = await listen((request) => void request.on("error", () => broken.resolve()).resume());

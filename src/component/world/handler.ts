@@ -15,9 +15,8 @@
 import { type Body, type Call, CytoError, type Headers, type Reply, toCytoError } from "../../kernel/index.ts";
 import type { CoreInstance, Instance, TaskOptions } from "../contract.ts";
 import { ComponentError } from "../signature.ts";
-import { declaredLength } from "../wasi/http/body.ts";
 import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
-import { ReceivedContents } from "../wasi/p3/http/contents.ts";
+import { type Head, headOf, ReceivedContents } from "../wasi/p3/http/contents.ts";
 import { GuestBody } from "../wasi/p3/http/guest-body.ts";
 import { Request, type Response } from "../wasi/p3/http/message.ts";
 import { assertLive, endState, type HostState, quickTurns } from "../wasi/state.ts";
@@ -282,8 +281,7 @@ class Exchange {
       throw invalid(call, `status ${status} is not final`);
     }
     const headers = response.fields.headers();
-    const mayBeEmpty = call.method === "HEAD" || status === 304;
-    const contents = response.contents.transmit(declared(response), mayBeEmpty);
+    const contents = response.contents.transmit(head(response, call.method));
     this.body = contents;
     if (this.failure !== undefined && contents instanceof GuestBody) contents.break(this.failure);
     const body = contents instanceof GuestBody ? await contents.gather(quickTurns) : contents;
@@ -323,9 +321,9 @@ class Exchange {
 }
 
 /** Throws what {@link toInvalid} makes an invalid reply of. */
-function declared(response: Response): number | undefined {
+function head(response: Response, method: string): Head {
   try {
-    return declaredLength(response.fields);
+    return headOf(response.fields, method === "HEAD" || response.getStatusCode() === 304);
   } catch (thrown) {
     response[Symbol.dispose]();
     throw thrown;

@@ -9,10 +9,9 @@
  */
 import { type Body, type Call, CytoError, type Reply } from "../../../../kernel/index.ts";
 import type { AsyncCall, Grants, OutgoingRequest } from "../../../contract.ts";
-import { declaredLength } from "../../http/body.ts";
 import { type ErrorCode, HttpFault, toErrorCode } from "../../http/error.ts";
 import { assertLive, type HostState, quickTurns } from "../../state.ts";
-import { MadeContents, ReceivedContents } from "./contents.ts";
+import { headOf, MadeContents, ReceivedContents } from "./contents.ts";
 import { GuestBody } from "./guest-body.ts";
 import { type Request, Response } from "./message.ts";
 
@@ -71,7 +70,7 @@ class Exchange {
     if (this.#call.aborted) this.#gone();
     this.#time(firstByte, "HTTP-response-timeout", "no reply came in time");
     try {
-      const contents = request.contents.transmit(declaredLength(request.fields), false);
+      const contents = request.contents.transmit(headOf(request.fields, false));
       const body = contents instanceof GuestBody ? await contents.gather(quickTurns) : contents;
       if (this.#cause !== undefined) throw this.#cause;
       const reply = await destination(
@@ -88,7 +87,8 @@ class Exchange {
       this.#timer?.[Symbol.dispose]();
       this.#call.removeEventListener("abort", this.#gone);
       if (request.contents instanceof MadeContents) request.contents.answered();
-      return Response.received(reply.status, reply.headers, new ReceivedContents(this.#watched(reply.body)));
+      const received = new ReceivedContents(this.#watched(reply.body), this.#gone);
+      return Response.received(reply.status, reply.headers, received);
     } catch (thrown) {
       this.#release();
       const error = toErrorCode(this.#cause ?? thrown);
