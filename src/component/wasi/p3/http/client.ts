@@ -9,6 +9,7 @@
  */
 import { type Body, type Call, CytoError, type Reply } from "../../../../kernel/index.ts";
 import type { AsyncCall, Grants, OutgoingRequest } from "../../../contract.ts";
+import { toTimerMs } from "../../clocks.ts";
 import { type ErrorCode, HttpFault, toErrorCode } from "../../http/error.ts";
 import { assertLive, type HostState, quickTurns } from "../../state.ts";
 import { headOf, MadeContents, ReceivedContents } from "./contents.ts";
@@ -64,7 +65,7 @@ class Exchange {
   async send(url: string, destination: Destination, parent: Call | undefined): Promise<Response> {
     const request = this.#request;
     const { connect, firstByte } = request.options ?? {};
-    const connectMs = toMs(connect);
+    const connectMs = toTimerMs(connect);
     this.#state.underway.add(this.#cancel);
     this.#call.addEventListener("abort", this.#gone);
     if (this.#call.aborted) this.#gone();
@@ -133,7 +134,7 @@ class Exchange {
   }
 
   #time(timeout: bigint | undefined, tag: string, why: string): void {
-    const delayMs = toMs(timeout);
+    const delayMs = toTimerMs(timeout);
     if (delayMs === undefined) return;
     this.#timer = this.#grants.clock.after(delayMs, () =>
       this.#cut(new HttpFault({ tag }, `Cannot finish the request: ${why}`)),
@@ -157,8 +158,4 @@ class Exchange {
 function fail({ contents }: Request, error: ErrorCode): void {
   if (contents instanceof MadeContents) contents.fail(error);
   contents.discard();
-}
-
-function toMs(nanoseconds: bigint | undefined): number | undefined {
-  return nanoseconds === undefined ? undefined : Math.ceil(Number(nanoseconds) / 1e6);
 }
