@@ -125,8 +125,9 @@ class Exchange {
         },
         async return() {
           exchange.#release();
-          await steps?.return?.();
+          // First, for a body that waits for its next bytes hears nothing else.
           exchange.#abort.abort();
+          await steps?.return?.();
           return { done: true, value: undefined };
         },
       }),
