@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { before, describe, test } from "node:test";
@@ -17,6 +18,8 @@ import {
   trailersOf,
 } from "../../kernel/index.ts";
 import type { Component, Grants } from "../contract.ts";
+import { load } from "../load.ts";
+import { createMetering } from "../meter.ts";
 import { futureOf } from "../stream-pipe.ts";
 import type { Trailers } from "../wasi/p3/http/contents.ts";
 import { Fields } from "../wasi/p3/http/fields.ts";
@@ -304,6 +307,33 @@ describe("openHandlerInstance()", () => {
     const reply = await guest.call("/trap-late");
     await assert.rejects(whole(reply), code("instance-trapped"));
     assert.ok(guest.instance.broken);
+  });
+
+  test("is ended when it uses up its time, while other instances go on", async () => {
+    const metering = createMetering({ monotonic: () => performance.now(), nextTurn: setImmediate });
+    const bytes = await readFile(new URL("../../../test/guests/handler.wasm", import.meta.url));
+    const component = await load(bytes, { metered: true });
+    const metered: Component = {
+      ...component,
+      instantiate: (imports, options) => component.instantiate(imports, { ...options, cpu: { metering, cpuMs: 100 } }),
+    };
+    using busy = openGuest(metered);
+    using neighbour = openGuest(metered);
+    let ended = false;
+    const given = assert.rejects(busy.call("/busy"), code("cpu-exceeded")).then(() => {
+      ended = true;
+    });
+    for (let count = 0; count < 3; count++) {
+      assert.equal(await neighbour.text("/sleep?ms=1"), "slept");
+      assert.equal(ended, false);
+    }
+    await given;
+    assert.ok(busy.instance.broken);
+    assert.equal(busy.instance.active, 0);
+    using both = openGuest(metered);
+    const other = both.call("/sleep?ms=3600000");
+    await assert.rejects(both.call("/busy"), code("instance-trapped"));
+    await assert.rejects(other, code("instance-trapped"));
   });
 
   test("gives the reply before the guest has ended its work, which idle() waits for", async () => {

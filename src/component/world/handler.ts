@@ -4,7 +4,7 @@
  *   handle(call) ─ guest runs ─┬─ returns a response ─ body ends        reply, whole or streamed
  *                              ├─ returns an error                      service-failed
  *                              ├─ the body is not what its head says    invalid-reply, or a broken stream
- *                              ├─ trap                                  instance-trapped; broken, with all its calls
+ *                              ├─ trap, or a limit met                  instance-trapped; broken, with all its calls
  *                              └─ call.signal aborted                   its reason; the guest is asked to cancel
  *
  * The guest never blocks its instance: many calls are in it at a time. A call is counted until the guest
@@ -14,6 +14,7 @@
  */
 import { type Body, type Call, CytoError, type Headers, type Reply, toCytoError } from "../../kernel/index.ts";
 import type { CoreInstance, Instance, TaskOptions } from "../contract.ts";
+import { metLimit } from "../meter.ts";
 import { ComponentError } from "../signature.ts";
 import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
 import { type Head, headOf, ReceivedContents } from "../wasi/p3/http/contents.ts";
@@ -160,11 +161,14 @@ class HandlerInstance implements Instance {
     if (this.broken !== undefined) return;
     const { service } = this.#state.grants;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
+    // Of several calls nobody knows which one met a limit.
     this.#break(
-      new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
-        cause: thrown,
-        hint: "What the guest wrote to its standard error is in the log of the service.",
-      }),
+      this.active === 1 && metLimit(thrown)
+        ? thrown
+        : new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
+            cause: thrown,
+            hint: "What the guest wrote to its standard error is in the log of the service.",
+          }),
     );
   }
 
