@@ -422,6 +422,12 @@ describe("openHandlerInstance()", () => {
     assert.deepEqual(guest.lines, []);
   });
 
+  test("writes to its log by standard output, and finds its input empty", async () => {
+    using guest = openGuest(handler);
+    assert.equal(await guest.text("/print?line=hello"), "Ok(()) 0 Ok(())");
+    assert.deepEqual(guest.lines, ["info stdout: hello"]);
+  });
+
   test("has clocks and chance", async () => {
     using guest = openGuest(handler);
     assert.equal(await guest.text("/clock"), "true true");
