@@ -17,7 +17,7 @@ import {
   systemClock,
   trailersOf,
 } from "../../kernel/index.ts";
-import type { Component, Grants } from "../contract.ts";
+import type { Component, Grants, TaskOptions } from "../contract.ts";
 import { load } from "../load.ts";
 import { createMetering } from "../meter.ts";
 import { futureOf } from "../stream-pipe.ts";
@@ -382,6 +382,22 @@ describe("openHandlerInstance()", () => {
     assert.equal(cancelled, true);
     assert.equal(guest.instance.active, 0);
     assert.equal(await guest.text("/hello"), "Hello, WASI 0.3!");
+  });
+
+  test("says so when it traps between two calls, in what a guest does after its reply", async () => {
+    let options: TaskOptions | undefined;
+    const handle = async (_request: unknown, given: TaskOptions) => {
+      options = given;
+      return Response.new(new Fields(), undefined, futureOf<Trailers>({ tag: "ok", val: undefined }))[0];
+    };
+    const core = { exports: { "wasi:http/handler": { handle } }, memoryBytes: () => 0, [Symbol.dispose]: () => {} };
+    using guest = openGuest({ ...handler, instantiate: () => core });
+    assert.equal((await guest.call("/")).status, 200);
+    const told = finished(guest);
+    options!.ended!(new Error("unreachable"));
+    await told;
+    await guest.instance.idle();
+    await assert.rejects(guest.call("/"), code("instance-trapped"));
   });
 
   test("is given up when nothing is left in it but calls whose guest does not let go of them", async () => {

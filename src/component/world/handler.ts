@@ -180,6 +180,7 @@ class HandlerInstance implements Instance {
     // First of all, so that no guest code runs on what follows.
     this.#core[Symbol.dispose]();
     endState(this.#state);
+    if (this.active === 0) this.onFinish?.();
     for (const exchange of [...this.#exchanges]) {
       exchange.fail(failure);
       exchange.leave();
