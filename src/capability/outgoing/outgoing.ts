@@ -50,7 +50,7 @@ export function createOutgoing(options: OutgoingOptions): Outgoing {
   const { service, clock, ca, replyBytes = -1, connectTimeoutMs = 5_000, connections = 64, origins = 256 } = options;
   const { headerBytes, timeoutMs } = { ...defaults, ...options.limits };
   const egress = readEgress(service, options.allow);
-  const trailing = createTrailing({ headerBytes, connectTimeoutMs, connections, ca });
+  const trailing = createTrailing({ headerBytes, connectTimeoutMs, connections, ca, clock });
   const agent = new Agent({
     connections,
     maxOrigins: origins,

@@ -5,7 +5,7 @@
  */
 import * as http from "node:http";
 import * as https from "node:https";
-import { type Headers, trailersOf } from "../../kernel/index.ts";
+import { type Clock, type Headers, trailersOf } from "../../kernel/index.ts";
 import { endToEnd } from "../headers.ts";
 
 export interface TrailingOptions {
@@ -13,6 +13,7 @@ export interface TrailingOptions {
   readonly connectTimeoutMs: number;
   readonly connections: number;
   readonly ca: string | undefined;
+  readonly clock: Clock;
 }
 
 export interface TrailingRequest {
@@ -32,7 +33,7 @@ export interface Trailing extends Disposable {
   send(request: TrailingRequest): Promise<http.IncomingMessage>;
 }
 
-export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca }: TrailingOptions): Trailing {
+export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca, clock }: TrailingOptions): Trailing {
   const settings = { keepAlive: true, maxSockets: connections };
   const plain = new http.Agent(settings);
   const secure = new https.Agent({ ...settings, ...(ca !== undefined && { ca }) });
@@ -54,7 +55,7 @@ export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca 
           request.destroy(thrown as Error);
           return;
         }
-        boundConnect(request, connectTimeoutMs, connected);
+        boundConnect(request, clock, connectTimeoutMs, connected);
         write(request, body).catch((thrown) => request.destroy(thrown as Error));
       });
     },
@@ -65,17 +66,22 @@ export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca 
   };
 }
 
-function boundConnect(request: http.ClientRequest, connectTimeoutMs: number, connected: () => void): void {
+function boundConnect(
+  request: http.ClientRequest,
+  clock: Clock,
+  connectTimeoutMs: number,
+  connected: () => void,
+): void {
   request.once("socket", (socket) => {
     if (!socket.connecting) {
       connected();
       return;
     }
     socket.once("connect", connected);
-    const late = setTimeout(() => {
+    const late = clock.after(connectTimeoutMs, () => {
       request.destroy(Object.assign(new Error("connect timed out"), { code: "ETIMEDOUT" }));
-    }, connectTimeoutMs);
-    for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(late));
+    });
+    for (const event of ["connect", "close"]) socket.once(event, () => late[Symbol.dispose]());
   });
 }
 

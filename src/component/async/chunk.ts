@@ -21,6 +21,17 @@ export interface ChunkCodec {
 
 export function chunkCodecOf(element: ValueType | undefined): ChunkCodec {
   if (element === undefined) return nothing;
+  let codec = made.get(element);
+  if (codec === undefined) {
+    codec = chunkCodec(element);
+    made.set(element, codec);
+  }
+  return codec;
+}
+
+const made = new WeakMap<ValueType, ChunkCodec>();
+
+function chunkCodec(element: ValueType): ChunkCodec {
   const key = keyOf(element);
   const Typed = element.kind === "primitive" ? typedArrays[element.type] : undefined;
   const { size, align } = codecOf(element);

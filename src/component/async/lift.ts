@@ -131,6 +131,7 @@ export class Lift implements Callee {
   call(given: readonly unknown[]): unknown {
     const store = this.#store;
     store.assertLive();
+    store.called();
     const { paramCount } = this.signature;
     const args = given.slice(0, paramCount);
     const options = this.asyncType ? ((given[paramCount] as TaskOptions | undefined) ?? {}) : {};

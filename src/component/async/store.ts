@@ -116,6 +116,11 @@ export class Store {
     return this.#live + this.outside + this.#entries.length === 0 && this.trapped === undefined;
   }
 
+  /** A call comes from outside: the event loop has had its turn. */
+  called(): void {
+    this.#yields = 0;
+  }
+
   enterLater(begin: () => void): void {
     this.#entries.push(begin);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Clock } from "../../kernel/index.ts";
 import type { Grants } from "../contract.ts";
-import { clocks } from "./clocks.ts";
+import { clocks, toTimerMs } from "./clocks.ts";
 import { poll } from "./io.ts";
 import { createHostState, endState } from "./state.ts";
 
@@ -80,5 +80,12 @@ describe("wasi:clocks", () => {
     endState(state);
     assert.equal(timers.size, 0);
     assert.throws(() => monotonic.subscribeDuration(1n), /the instance has ended/);
+  });
+
+  test("makes a timer's delay of a time-out of any length", () => {
+    assert.equal(toTimerMs(undefined), undefined);
+    assert.equal(toTimerMs(1n), 1);
+    assert.equal(toTimerMs(2_000_000n), 2);
+    assert.equal(toTimerMs(2n ** 64n - 1n), 2 ** 31 - 1);
   });
 });

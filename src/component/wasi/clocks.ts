@@ -47,6 +47,11 @@ export function alarm(clock: Clock, whenNs: bigint, ring: () => void): Disposabl
 /** Timers of the platform end early past this; a longer wait is made of several. */
 const longestDelayMs = 2 ** 31 - 1;
 
+/** A time-out in nanoseconds as a timer takes it: none ends before it should, and weeks are for ever. */
+export function toTimerMs(durationNs: bigint | undefined): number | undefined {
+  return durationNs === undefined ? undefined : Math.min(Math.ceil(Number(durationNs) / 1e6), longestDelayMs);
+}
+
 export interface Datetime {
   readonly seconds: bigint;
   readonly nanoseconds: number;

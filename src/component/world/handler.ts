@@ -4,7 +4,7 @@
  *   handle(call) ─ guest runs ─┬─ returns a response ─ body ends        reply, whole or streamed
  *                              ├─ returns an error                      service-failed
  *                              ├─ the body is not what its head says    invalid-reply, or a broken stream
- *                              ├─ trap                                  instance-trapped; broken, with all its calls
+ *                              ├─ trap, or a limit met                  instance-trapped; broken, with all its calls
  *                              └─ call.signal aborted                   its reason; the guest is asked to cancel
  *
  * The guest never blocks its instance: many calls are in it at a time. A call is counted until the guest
@@ -14,10 +14,10 @@
  */
 import { type Body, type Call, CytoError, type Headers, type Reply, toCytoError } from "../../kernel/index.ts";
 import type { CoreInstance, Instance, TaskOptions } from "../contract.ts";
+import { metLimit } from "../meter.ts";
 import { ComponentError } from "../signature.ts";
-import { declaredLength } from "../wasi/http/body.ts";
 import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
-import { ReceivedContents } from "../wasi/p3/http/contents.ts";
+import { type Head, headOf, ReceivedContents } from "../wasi/p3/http/contents.ts";
 import { GuestBody } from "../wasi/p3/http/guest-body.ts";
 import { Request, type Response } from "../wasi/p3/http/message.ts";
 import { assertLive, endState, type HostState, quickTurns } from "../wasi/state.ts";
@@ -161,11 +161,14 @@ class HandlerInstance implements Instance {
     if (this.broken !== undefined) return;
     const { service } = this.#state.grants;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
+    // Of several calls nobody knows which one met a limit.
     this.#break(
-      new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
-        cause: thrown,
-        hint: "What the guest wrote to its standard error is in the log of the service.",
-      }),
+      this.active === 1 && metLimit(thrown)
+        ? thrown
+        : new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
+            cause: thrown,
+            hint: "What the guest wrote to its standard error is in the log of the service.",
+          }),
     );
   }
 
@@ -177,6 +180,7 @@ class HandlerInstance implements Instance {
     // First of all, so that no guest code runs on what follows.
     this.#core[Symbol.dispose]();
     endState(this.#state);
+    if (this.active === 0) this.onFinish?.();
     for (const exchange of [...this.#exchanges]) {
       exchange.fail(failure);
       exchange.leave();
@@ -282,8 +286,7 @@ class Exchange {
       throw invalid(call, `status ${status} is not final`);
     }
     const headers = response.fields.headers();
-    const mayBeEmpty = call.method === "HEAD" || status === 304;
-    const contents = response.contents.transmit(declared(response), mayBeEmpty);
+    const contents = response.contents.transmit(head(response, call.method));
     this.body = contents;
     if (this.failure !== undefined && contents instanceof GuestBody) contents.break(this.failure);
     const body = contents instanceof GuestBody ? await contents.gather(quickTurns) : contents;
@@ -323,9 +326,9 @@ class Exchange {
 }
 
 /** Throws what {@link toInvalid} makes an invalid reply of. */
-function declared(response: Response): number | undefined {
+function head(response: Response, method: string): Head {
   try {
-    return declaredLength(response.fields);
+    return headOf(response.fields, method === "HEAD" || response.getStatusCode() === 304);
   } catch (thrown) {
     response[Symbol.dispose]();
     throw thrown;

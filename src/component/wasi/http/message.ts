@@ -254,18 +254,18 @@ export class OutgoingRequest {
   }
 }
 
+/** Times in nanoseconds. */
 export class RequestOptions {
-  /** In nanoseconds. */
+  connect: bigint | undefined;
   firstByte: bigint | undefined;
   betweenBytes: bigint | undefined;
 
-  connectTimeout(): undefined {
-    return undefined;
+  connectTimeout(): bigint | undefined {
+    return this.connect;
   }
 
-  /** Not supported: how a connection is made, or shared, is the platform's affair. */
   setConnectTimeout(duration: bigint | undefined): void {
-    if (duration !== undefined) throw undefined;
+    this.connect = duration;
   }
 
   firstByteTimeout(): bigint | undefined {

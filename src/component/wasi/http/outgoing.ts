@@ -9,6 +9,7 @@
  */
 import { type Call, CytoError, type Reply } from "../../../kernel/index.ts";
 import type { Grants, OutgoingRequest as Leaving } from "../../contract.ts";
+import { toTimerMs } from "../clocks.ts";
 import { type ByteSource, InputStream, Pollable, Waitable } from "../io.ts";
 import { assertLive, type HostState, quickTurns } from "../state.ts";
 import { bodySource } from "./body.ts";
@@ -33,6 +34,7 @@ export class FutureIncomingResponse extends Waitable {
   readonly #grants: Grants;
   readonly #state: HostState;
   readonly #request: OutgoingRequest;
+  readonly #connectMs: number | undefined;
   readonly #betweenBytesMs: number | undefined;
   readonly #abort = new AbortController();
   readonly #cancel = (reason: CytoError): void => this.#end(reason);
@@ -49,9 +51,10 @@ export class FutureIncomingResponse extends Waitable {
     this.#grants = grants;
     this.#state = state;
     this.#request = request;
-    this.#betweenBytesMs = toMs(options?.betweenBytes);
+    this.#connectMs = toTimerMs(options?.connect);
+    this.#betweenBytesMs = toTimerMs(options?.betweenBytes);
     state.underway.add(this.#cancel);
-    const firstByteMs = toMs(options?.firstByte);
+    const firstByteMs = toTimerMs(options?.firstByte);
     if (firstByteMs !== undefined)
       this.#timer = this.#after(firstByteMs, "HTTP-response-timeout", "no reply came in time");
     void this.#send(state.call);
@@ -87,6 +90,7 @@ export class FutureIncomingResponse extends Waitable {
       url: this.#request.url()!,
       headers: this.#request.fields.headers(),
       ...(body === undefined ? {} : { body }),
+      ...(this.#connectMs === undefined ? {} : { connectTimeoutMs: this.#connectMs }),
       signal: this.#abort.signal,
     };
     try {
@@ -159,8 +163,4 @@ export class FutureIncomingResponse extends Waitable {
     this.#timer?.[Symbol.dispose]();
     this.#state.underway.delete(this.#cancel);
   }
-}
-
-function toMs(nanoseconds: bigint | undefined): number | undefined {
-  return nanoseconds === undefined ? undefined : Math.ceil(Number(nanoseconds) / 1e6);
 }

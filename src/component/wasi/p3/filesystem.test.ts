@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { loadGuest, openGuest } from "../../../../test/guests/open.ts";
 import { systemClock } from "../../../kernel/index.ts";
 import type { Grants, StreamSource } from "../../contract.ts";
 import { createStreamPipe } from "../../stream-pipe.ts";
@@ -137,5 +138,18 @@ describe("wasi:filesystem 0.3", () => {
     await file.sync();
     file[Symbol.dispose]();
     await assert.rejects(async () => file.syncData(), refused("bad-descriptor"));
+  });
+
+  test("carries files and directories to a guest and back", async () => {
+    const directories = [{ guest: "/", host: folder, readOnly: false }];
+    using guest = openGuest(await loadGuest("handler"), { directories });
+    assert.equal(await guest.text("/write?path=written&chunks=5"), `${5 * 65_536 + 3}`);
+    assert.equal(fs.statSync(join(folder, "written")).size, 5 * 65_536 + 3);
+    assert.equal(await guest.text("/read?path=written&from=65536"), `${4 * 65_536 + 3} end`);
+    assert.match(await guest.text("/list?path=."), /DescriptorType::Directory inner, .*RegularFile written$/);
+    assert.equal((await guest.text("/list?path=inner")).split(", ").length, 150);
+    assert.equal(await guest.text("/read?path=absent"), "ErrorCode::NoEntry");
+    assert.equal(await guest.text("/write?path=../out&chunks=1"), "ErrorCode::NotPermitted");
+    fs.unlinkSync(join(folder, "written"));
   });
 });

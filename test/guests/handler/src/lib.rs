@@ -1,10 +1,11 @@
 //! One path for each thing that a `wasi:http` 0.3 service can do to its host, well or badly.
+use wasip3::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode as FileError, OpenFlags, PathFlags};
 use wasip3::clocks::{monotonic_clock, system_clock};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme, Trailers};
 use wasip3::wit_bindgen::rt::async_support::{FutureReader, StreamReader, StreamResult, StreamWriter};
-use wasip3::{random, spawn_local, wit_future, wit_stream};
+use wasip3::{cli, filesystem, random, spawn_local, wit_future, wit_stream};
 
 struct Handler;
 wasip3::http::service::export!(Handler);
@@ -50,6 +51,10 @@ impl Guest for Handler {
                 let bytes = random::random::get_random_bytes(32);
                 text(&format!("{} {}", bytes.len(), bytes != random::insecure::get_insecure_random_bytes(32)))
             }
+            "/print" => print(query.get("line")).await,
+            "/write" => written(write_file(query).await),
+            "/read" => written(read_file(query).await),
+            "/list" => written(list(query).await),
             "/fetch" => fetch(request).await,
             "/fetch-text" => fetch_text(query, None).await,
             "/fetch-timeout" => {
@@ -69,6 +74,7 @@ impl Guest for Handler {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {
@@ -241,6 +247,65 @@ async fn clock() -> Answer {
     monotonic_clock::wait_until(start + 2_000_000).await;
     let waited = monotonic_clock::now() - start >= 2_000_000;
     text(&format!("{waited} {}", system_clock::now().seconds > 1_700_000_000))
+}
+
+/// A line in two pieces to standard output; tells how that ended, and what standard input holds.
+async fn print(line: &str) -> Answer {
+    let (mut writer, reader) = wit_stream::new();
+    let printing = cli::stdout::write_via_stream(reader);
+    let (start, end) = line.split_at(line.len() / 2);
+    writer.write_all(start.as_bytes().to_vec()).await;
+    writer.write_all(format!("{end}\n").into_bytes()).await;
+    drop(writer);
+    let printed = printing.await;
+    let (input, ended) = cli::stdin::read_via_stream();
+    text(&format!("{printed:?} {} {:?}", input.collect().await.len(), ended.await))
+}
+
+fn written(outcome: Result<String, FileError>) -> Answer {
+    text(&outcome.unwrap_or_else(|error| format!("{error:?}")))
+}
+
+async fn open(query: Query<'_>, flags: OpenFlags, how: DescriptorFlags) -> Result<Descriptor, FileError> {
+    let directories = filesystem::preopens::get_directories();
+    let (root, _) = directories.first().ok_or(FileError::NoEntry)?;
+    root.open_at(PathFlags::SYMLINK_FOLLOW, query.get("path").to_string(), flags, how).await
+}
+
+async fn write_file(query: Query<'_>) -> Result<String, FileError> {
+    let file = open(query, OpenFlags::CREATE | OpenFlags::TRUNCATE, DescriptorFlags::WRITE).await?;
+    let (mut writer, reader) = wit_stream::new();
+    let writing = file.write_via_stream(reader, 0);
+    for _ in 0..query.number("chunks") {
+        write(&mut writer, 65_536).await;
+    }
+    drop(writer);
+    writing.await?;
+    let (mut writer, reader) = wit_stream::new();
+    let appending = file.append_via_stream(reader);
+    writer.write_all(b"end".to_vec()).await;
+    drop(writer);
+    appending.await?;
+    file.sync().await?;
+    Ok(format!("{}", file.stat().await?.size))
+}
+
+async fn read_file(query: Query<'_>) -> Result<String, FileError> {
+    let file = open(query, OpenFlags::empty(), DescriptorFlags::READ).await?;
+    let (reader, ended) = file.read_via_stream(query.number("from"));
+    drop(file);
+    let bytes = reader.collect().await;
+    ended.await?;
+    Ok(format!("{} {}", bytes.len(), String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(3)..])))
+}
+
+async fn list(query: Query<'_>) -> Result<String, FileError> {
+    let directory = open(query, OpenFlags::DIRECTORY, DescriptorFlags::READ).await?;
+    let (entries, ended) = directory.read_directory();
+    let mut names: Vec<String> = entries.collect().await.into_iter().map(|entry| format!("{:?} {}", entry.type_, entry.name)).collect();
+    ended.await?;
+    names.sort();
+    Ok(names.join(", "))
 }
 
 /// A request to what the header `x-target` says, `http` and an authority and a path.

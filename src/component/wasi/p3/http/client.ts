@@ -9,10 +9,10 @@
  */
 import { type Body, type Call, CytoError, type Reply } from "../../../../kernel/index.ts";
 import type { AsyncCall, Grants, OutgoingRequest } from "../../../contract.ts";
-import { declaredLength } from "../../http/body.ts";
+import { toTimerMs } from "../../clocks.ts";
 import { type ErrorCode, HttpFault, toErrorCode } from "../../http/error.ts";
 import { assertLive, type HostState, quickTurns } from "../../state.ts";
-import { MadeContents, ReceivedContents } from "./contents.ts";
+import { headOf, MadeContents, ReceivedContents } from "./contents.ts";
 import { GuestBody } from "./guest-body.ts";
 import { type Request, Response } from "./message.ts";
 
@@ -65,13 +65,13 @@ class Exchange {
   async send(url: string, destination: Destination, parent: Call | undefined): Promise<Response> {
     const request = this.#request;
     const { connect, firstByte } = request.options ?? {};
-    const connectMs = toMs(connect);
+    const connectMs = toTimerMs(connect);
     this.#state.underway.add(this.#cancel);
     this.#call.addEventListener("abort", this.#gone);
     if (this.#call.aborted) this.#gone();
     this.#time(firstByte, "HTTP-response-timeout", "no reply came in time");
     try {
-      const contents = request.contents.transmit(declaredLength(request.fields), false);
+      const contents = request.contents.transmit(headOf(request.fields, false));
       const body = contents instanceof GuestBody ? await contents.gather(quickTurns) : contents;
       if (this.#cause !== undefined) throw this.#cause;
       const reply = await destination(
@@ -88,7 +88,8 @@ class Exchange {
       this.#timer?.[Symbol.dispose]();
       this.#call.removeEventListener("abort", this.#gone);
       if (request.contents instanceof MadeContents) request.contents.answered();
-      return Response.received(reply.status, reply.headers, new ReceivedContents(this.#watched(reply.body)));
+      const received = new ReceivedContents(this.#watched(reply.body), this.#gone);
+      return Response.received(reply.status, reply.headers, received);
     } catch (thrown) {
       this.#release();
       const error = toErrorCode(this.#cause ?? thrown);
@@ -124,8 +125,9 @@ class Exchange {
         },
         async return() {
           exchange.#release();
-          await steps?.return?.();
+          // First, for a body that waits for its next bytes hears nothing else.
           exchange.#abort.abort();
+          await steps?.return?.();
           return { done: true, value: undefined };
         },
       }),
@@ -133,7 +135,7 @@ class Exchange {
   }
 
   #time(timeout: bigint | undefined, tag: string, why: string): void {
-    const delayMs = toMs(timeout);
+    const delayMs = toTimerMs(timeout);
     if (delayMs === undefined) return;
     this.#timer = this.#grants.clock.after(delayMs, () =>
       this.#cut(new HttpFault({ tag }, `Cannot finish the request: ${why}`)),
@@ -157,8 +159,4 @@ class Exchange {
 function fail({ contents }: Request, error: ErrorCode): void {
   if (contents instanceof MadeContents) contents.fail(error);
   contents.discard();
-}
-
-function toMs(nanoseconds: bigint | undefined): number | undefined {
-  return nanoseconds === undefined ? undefined : Math.ceil(Number(nanoseconds) / 1e6);
 }

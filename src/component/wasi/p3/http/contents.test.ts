@@ -8,6 +8,7 @@ import { Fields } from "./fields.ts";
 import { Request, RequestOptions, Response } from "./message.ts";
 
 const ok: Outcome = { tag: "ok", val: undefined };
+const head = { declared: undefined, mayBeEmpty: false, announces: false };
 const none: Trailers = { tag: "ok", val: undefined };
 
 async function read([stream, trailers]: Consumed): Promise<[string, unknown]> {
@@ -99,7 +100,7 @@ describe("MadeContents", () => {
     for (const subject of ["request", "response"] as const) {
       const { contents, pipe } = made(subject);
       pipe.end();
-      await contents.transmit(undefined, false).gather(64);
+      await contents.transmit(head)?.gather(64);
       let sent: Outcome | undefined;
       void contents.sent.then((outcome) => {
         sent = outcome;
@@ -116,6 +117,21 @@ describe("MadeContents", () => {
     const failed: Outcome = { tag: "err", val: { tag: "loop-detected" } };
     assert.deepEqual(contents.consume(futureOf(failed)), [pipe.reader, trailers]);
     assert.deepEqual(await contents.sent, failed);
+  });
+
+  test("that are none wait for nothing, unless trailers were announced", async () => {
+    const late = Promise.withResolvers<Trailers>();
+    const bare = new MadeContents("response", undefined, futureOf(late.promise));
+    assert.equal(bare.transmit(head), undefined);
+    late.resolve({ tag: "err", val: { tag: "loop-detected" } });
+    assert.deepEqual(await bare.sent, { tag: "err", val: { tag: "loop-detected" } });
+
+    const announced = new MadeContents("response", undefined, futureOf<Trailers>(none));
+    assert.ok(announced.transmit({ ...head, announces: true }) !== undefined);
+
+    const short = new MadeContents("response", undefined, futureOf<Trailers>(none));
+    assert.throws(() => short.transmit({ ...head, declared: 5 }), /0 bytes are not the 5/);
+    assert.deepEqual(await short.sent, { tag: "err", val: { tag: "HTTP-response-body-size", val: 0n } });
   });
 
   test("that nobody takes are not sent, and their guest's writes end", async () => {

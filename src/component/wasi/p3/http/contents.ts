@@ -9,7 +9,8 @@
  */
 import { type Body, trailersOf } from "../../../../kernel/index.ts";
 import type { FutureReader, StreamReader, StreamSource } from "../../../contract.ts";
-import { type ErrorCode, toErrorCode } from "../../http/error.ts";
+import { declaredLength, sizeFault } from "../../http/body.ts";
+import { type ErrorCode, HttpFault, toErrorCode } from "../../http/error.ts";
 import { Fields } from "./fields.ts";
 import { GuestBody } from "./guest-body.ts";
 
@@ -27,10 +28,24 @@ export type Consumed = [
 export interface Contents {
   /** For a guest. `handled` is what it will say of the message. */
   consume(handled: FutureReader<Outcome>): Consumed;
-  /** For the kernel. `declared` is what content-length says; `mayBeEmpty` whether it may say so of no body. */
-  transmit(declared: number | undefined, mayBeEmpty: boolean): Body | GuestBody | undefined;
+  /** For the kernel: a body, if there is one. */
+  transmit(head: Head): Body | GuestBody | undefined;
   /** Nobody wants it. */
   discard(): void;
+}
+
+/** What a message's head says of its contents. */
+export interface Head {
+  /** Its content-length. */
+  readonly declared: number | undefined;
+  /** Whether it may declare a body and have none. */
+  readonly mayBeEmpty: boolean;
+  /** Whether it names trailers. */
+  readonly announces: boolean;
+}
+
+export function headOf(fields: Fields, mayBeEmpty: boolean): Head {
+  return { declared: declaredLength(fields), mayBeEmpty, announces: fields.has("trailer") };
 }
 
 const ok: Outcome = { tag: "ok", val: undefined };
@@ -67,19 +82,40 @@ export class MadeContents implements Contents {
     return [this.#stream ?? [], this.#trailers];
   }
 
-  transmit(declared: number | undefined, mayBeEmpty: boolean): GuestBody {
+  transmit({ declared, mayBeEmpty, announces }: Head): GuestBody | undefined {
+    const stream = this.#stream;
+    if (stream === undefined && !announces) {
+      this.#transmitNothing(declared, mayBeEmpty);
+      return undefined;
+    }
     return new GuestBody({
       subject: this.#subject,
-      stream: this.#stream,
+      stream,
       trailers: this.#trailers,
       declared,
       mayBeEmpty,
-      ended: (failure) => {
-        if (failure !== undefined) this.fail(toErrorCode(failure));
-        this.#ended = true;
-        this.#confirm();
-      },
+      ended: (failure) => this.#end(failure),
     });
+  }
+
+  /** There is nothing to wait for: trailers that were not announced have no place after no body. */
+  #transmitNothing(declared: number | undefined, mayBeEmpty: boolean): void {
+    if (declared !== undefined && declared > 0 && !mayBeEmpty) {
+      const fault = sizeFault(this.#subject, 0, declared);
+      this.#trailers[Symbol.dispose]();
+      this.#end(fault);
+      throw fault;
+    }
+    this.#trailers.read().then(
+      (last) => this.#end(last.tag === "err" ? new HttpFault(last.val, "the guest broke it off") : undefined),
+      (thrown) => this.#end(thrown),
+    );
+  }
+
+  #end(failure: unknown): void {
+    if (failure !== undefined) this.fail(toErrorCode(failure));
+    this.#ended = true;
+    this.#confirm();
   }
 
   /** Of a request: it has arrived. */
@@ -107,11 +143,14 @@ export class MadeContents implements Contents {
 /** The contents of a message that came in. */
 export class ReceivedContents implements Contents {
   readonly #body: Body | undefined;
+  readonly #discarded: (() => void) | undefined;
   #reader: BodyReader | undefined;
   #failure: unknown;
 
-  constructor(body: Body | undefined) {
+  /** `discarded` is told when the guest drops the message without a look at them. */
+  constructor(body: Body | undefined, discarded?: () => void) {
     this.#body = body;
+    this.#discarded = discarded;
   }
 
   consume(handled: FutureReader<Outcome>): Consumed {
@@ -130,7 +169,9 @@ export class ReceivedContents implements Contents {
     return this.#body;
   }
 
-  discard(): void {}
+  discard(): void {
+    this.#discarded?.();
+  }
 
   /** Breaks it from outside, also while a guest reads it. */
   fail(cause: unknown): void {
