@@ -8,6 +8,8 @@
 import { CytoError } from "../kernel/index.ts";
 import { type Component, type CoreInstance, type ImportObject, maySuspend } from "./contract.ts";
 
+const wasi = "wasi_snapshot_preview1";
+
 type Exports = CoreInstance["exports"];
 type Callable = (...args: never[]) => unknown;
 
@@ -62,13 +64,13 @@ function instantiate({ module, imports: wanted, command, given, suspend }: Linka
   const missing: string[] = [];
   const imports: Record<string, Record<string, unknown>> = {};
   for (const { module: from, name, kind } of wanted) {
-    const host = kind === "function" ? given[from]?.[name] : undefined;
+    const host = kind === "function" && from === wasi ? given[from]?.[name] : undefined;
     if (host === undefined) {
       missing.push(`${from}#${name}`);
       continue;
     }
     const call = host as (memory: WebAssembly.Memory, ...values: never[]) => unknown;
-    const bound = (...values: never[]) => call(memory!, ...values);
+    const bound = (...values: never[]) => call(memory ?? early(name), ...values);
     const waits = suspend && maySuspend(host);
     suspends ||= waits;
     imports[from] ??= {};
@@ -89,6 +91,11 @@ function instantiate({ module, imports: wanted, command, given, suspend }: Linka
     memoryBytes: () => memory.buffer.byteLength,
     [Symbol.dispose]() {},
   };
+}
+
+/** What WASI reads and writes is the memory that a module exports, and it exports nothing before it has started. */
+function early(name: string): never {
+  throw new CytoError("instance-trapped", `Cannot instantiate the component: its start function calls ${name}`);
 }
 
 function functionsOf(exports: Record<string, unknown>, entry: (name: string) => Callable): Exports[string] {
