@@ -1,4 +1,7 @@
-/** Every server that takes part, and how it is started. Each is a process of its own on a port of its own. */
+/**
+ * Every server that takes part, and how it is started. Each is a process of its own on a port of its own, with
+ * one thread that serves: ours have one shard, unless said.
+ */
 import { once } from "node:events";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -76,19 +79,19 @@ export function jcoServe(component: string): Contender {
 }
 
 /** In a copy, so that what the project itself holds or runs at the moment is left alone. */
-export function cytoUp(app: string, scratch: string, name = "cyto up"): Contender {
+export function cytoUp(app: string, scratch: string, name = "cyto up", shards = 1): Contender {
   return {
     name,
     async start() {
       const copy = join(scratch, basename(app));
       await cp(app, copy, { recursive: true, filter: (path) => !path.includes(".cyto") });
-      return startCyto(["up", copy]);
+      return startCyto(["up", copy], { shards });
     },
   };
 }
 
-export function cytoServe(component: string): Contender {
-  return { name: "cyto serve", start: () => startCyto(["serve", component]) };
+export function cytoServe(component: string, shards = 1): Contender {
+  return { name: "cyto serve", start: () => startCyto(["serve", component], { shards }) };
 }
 
 /** jco takes no port 0. */

@@ -2,13 +2,14 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parse, transpile } from "@bytecodealliance/jco";
+import { transpile } from "@bytecodealliance/jco";
 import { WASIShim } from "@bytecodealliance/preview2-shim/instantiation";
-import { type Grants, type HostFunction, load, suspending } from "../src/component/index.ts";
+import { type Grants, load } from "../src/component/index.ts";
 import { wasiImports } from "../src/component/wasi/standard.ts";
 import { createHttpState } from "../src/component/world/http.ts";
 import { systemClock, systemRandom } from "../src/kernel/index.ts";
 import type { Bench } from "./contract.ts";
+import { bareCallUs, hostCalls } from "./host-calls.ts";
 import { median } from "./rounds.ts";
 
 export const engine: Bench = {
@@ -34,14 +35,21 @@ export const engine: Bench = {
     const [oursUs, jcoUs, v8Us] = [times.ours, times.jco, times.v8].map((one) => median(one.slice(1)) * 1000);
 
     plan.progress("calling the host");
-    const { call, callUs, waitUs } = await hostCalls();
+    const calls = await hostCalls(plan.scratch, plan.rounds);
+    const callUs = calls[0]!.oursUs;
+    const waitUs = calls.at(-1)!.oursUs;
+    const bareUs = await bareCallUs();
     return {
       columns: ["what", "ours", "jco", "V8 alone"],
       rows: [
         ["load (decode, link, compile)", `${loadMs.toFixed(1)} ms`, "–", "–"],
         ["instantiate", us(oursUs!), us(jcoUs!), `${us(v8Us!)}, the main module`],
-        ["call of the host", us(callUs), "–", us(call)],
-        ["call of the host that waits a turn", us(waitUs), "–", "–"],
+        ...calls.map(({ what, oursUs, jcoUs }, i) => [
+          `call of the host, ${what}`,
+          us(oursUs),
+          jcoUs === undefined ? "–" : us(jcoUs),
+          i === 0 ? us(bareUs) : "–",
+        ]),
       ],
       figures: { loadMs, instantiateUs: oursUs!, instantiateJcoUs: jcoUs!, instantiateV8Us: v8Us!, callUs, waitUs },
       goals: [
@@ -62,69 +70,6 @@ async function timedMs(action: () => unknown, times: number): Promise<number> {
     each.push(performance.now() - before);
   }
   return median(each);
-}
-
-/** Loops inside the guest, so that only the way out and back counts. */
-const loops = `
-(component
-  (import "bench:host/calls" (instance $host
-    (export "plus" (func (param "n" u32) (result u32)))
-    (export "wait" (func (param "n" u32) (result u32)))))
-  (core func $plus (canon lower (func $host "plus")))
-  (core func $wait (canon lower (func $host "wait")))
-  (core module $m
-    (import "host" "plus" (func $plus (param i32) (result i32)))
-    (import "host" "wait" (func $wait (param i32) (result i32)))
-    (func (export "plus") (param $n i32) (result i32) (local $sum i32)
-      (loop $again
-        (local.set $sum (call $plus (local.get $sum)))
-        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-      (local.get $sum))
-    (func (export "wait") (param $n i32) (result i32) (local $sum i32)
-      (loop $again
-        (local.set $sum (call $wait (local.get $sum)))
-        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-      (local.get $sum)))
-  (core instance $i (instantiate $m (with "host" (instance
-    (export "plus" (func $plus)) (export "wait" (func $wait))))))
-  (func (export "plus") (param "n" u32) (result u32) (canon lift (core func $i "plus")))
-  (func (export "wait") (param "n" u32) (result u32) (canon lift (core func $i "wait"))))
-`;
-
-/** The same loop as a core module, called by V8 with nothing between. */
-const bareLoop = `
-(component
-  (core module $m
-    (import "host" "plus" (func $plus (param i32) (result i32)))
-    (func (export "plus") (param $n i32) (result i32) (local $sum i32)
-      (loop $again
-        (local.set $sum (call $plus (local.get $sum)))
-        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-      (local.get $sum))))
-`;
-
-async function hostCalls(): Promise<{ call: number; callUs: number; waitUs: number }> {
-  const component = await load(await parse(loops));
-  const imports = { "bench:host/calls": { plus: (n: number) => n + 1, wait: suspending(async (n: number) => n + 1) } };
-  const { plus, wait } = component.instantiate(imports as never).exports.$root as Record<string, HostFunction>;
-  const guest = { plus, wait } as unknown as Record<"plus" | "wait", (n: number) => Promise<number>>;
-
-  const whole = await parse(bareLoop);
-  const start = Buffer.from(whole).indexOf(Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
-  const core = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(whole.subarray(start))), {
-    host: { plus: (n: number) => n + 1 },
-  });
-  const bare = core.exports.plus as (n: number) => number;
-
-  const perCallUs = async (loop: (n: number) => unknown, calls: number) => {
-    if ((await loop(calls)) !== calls) throw new Error("Cannot trust the measurement: the guest counted wrong");
-    return ((await timedMs(() => loop(calls), 3)) * 1000) / calls;
-  };
-  return {
-    call: await perCallUs(bare, 1_000_000),
-    callUs: await perCallUs(guest.plus, 1_000_000),
-    waitUs: await perCallUs(guest.wait, 100_000),
-  };
 }
 
 /** jco's output for the same component, with its own hosts. */
@@ -159,7 +104,8 @@ function mainModule(modules: readonly WebAssembly.Module[]): () => WebAssembly.I
 }
 
 function us(microseconds: number): string {
-  return microseconds < 10 ? `${microseconds.toFixed(2)} µs` : `${microseconds.toFixed(0)} µs`;
+  const digits = microseconds < 0.1 ? 3 : microseconds < 10 ? 2 : 0;
+  return `${microseconds.toFixed(digits)} µs`;
 }
 
 const denied = (what: string) => async () => {

@@ -1,5 +1,6 @@
 /** The load generators: wrk where it is installed, else autocannon, which npm brings. Each is a process of its own. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { Load, LoadResult } from "./contract.ts";
@@ -52,6 +53,8 @@ const autocannon: Load = {
 
 async function run(command: string, args: readonly string[]): Promise<{ readonly output: string }> {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });
-  const failed = new Promise<never>((_, reject) => child.once("error", reject));
-  return { output: await Promise.race([text(child.stdout), failed]) };
+  // Its CPU time counts as its parent's children's once it has gone.
+  const gone = once(child, "exit");
+  const [output] = await Promise.all([text(child.stdout), gone]);
+  return { output };
 }

@@ -1,10 +1,13 @@
 /** The benches, in the order in which they are run and reported. */
 import { coldStart } from "./cold-start.ts";
 import type { Bench } from "./contract.ts";
+import { density } from "./density.ts";
 import { edit } from "./edit.ts";
 import { engine } from "./engine.ts";
+import { fresh } from "./fresh.ts";
 import { hello } from "./hello.ts";
 import { memory } from "./memory.ts";
 import { product } from "./product.ts";
+import { shards } from "./shards.ts";
 
-export const benches: readonly Bench[] = [hello, product, engine, coldStart, edit, memory];
+export const benches: readonly Bench[] = [hello, fresh, product, shards, engine, coldStart, edit, memory, density];

@@ -6,5 +6,7 @@ export interface OutgoingRequest {
   readonly url: string;
   readonly headers: Headers;
   readonly body?: Body;
+  /** The longest that making a connection may take, where one has to be made. */
+  readonly connectTimeoutMs?: number;
   readonly signal: AbortSignal;
 }

@@ -55,8 +55,11 @@ async function perform(act: string, [first = "", ...rest]: string[]): Promise<un
     case "grumble":
       console.error(new Error("the drawer sticks"));
       return "grumbled";
+    case "visit":
+      return ++visits;
   }
 }
+let visits = 0;
 
 export default {
   async fetch(request: Request): Promise<Response> {
@@ -161,11 +164,30 @@ describe("startCell()", { timeout: 60_000 }, () => {
     assert.equal(await opened.get("/version"), "200 one");
     const state = join(folder, "state", app.name);
     assert.equal(readRunFile(state)?.gateway, opened.cell.address);
-    assert.equal(opened.cell.status().services[0]?.instances, 1);
+    assert.equal((await opened.cell.status()).services[0]?.instances, 1);
     await opened.cell.close();
     assert.equal(readRunFile(state), undefined);
     const log = await readFile(join(state, "logs", "plain.jsonl"), "utf8");
     assert.match(log, /"message":"GET \/version 200"/);
+  });
+
+  test("keeps instances as the manifest says: warm, fresh for every request, or pinned", async () => {
+    const policies = ["warm", "fresh", "pinned"];
+    const services = policies.map((policy) => [policy, { routes: [`/visit/${policy}`], instances: { policy } }]);
+    await using opened = await open(read("kept", Object.fromEntries(services)));
+    const visits = async (policy: string) => {
+      const answers: string[] = [];
+      for (let visit = 0; visit < 3; visit++) answers.push(await opened.get(`/visit/${policy}`));
+      return answers;
+    };
+    assert.deepEqual(await visits("warm"), ["200 1", "200 2", "200 3"]);
+    assert.deepEqual(await visits("pinned"), ["200 1", "200 2", "200 3"]);
+    assert.deepEqual(await visits("fresh"), ["200 1", "200 1", "200 1"]);
+    const together = await Promise.all(Array.from({ length: 40 }, () => opened.get("/visit/fresh")));
+    assert.deepEqual(new Set(together), new Set(["200 1"]));
+    const metrics = await (await fetch(`${opened.cell.adminAddress}/metrics`)).text();
+    assert.match(metrics, /cytoplane_instances_reset_total\{service="fresh"\} 4\d/);
+    assert.match(metrics, /cytoplane_calls_total\{service="fresh"\} 43/);
   });
 
   test("tells the log why a call failed, in the author's file, and the client only in the local environment", async () => {
@@ -204,7 +226,32 @@ describe("startCell()", { timeout: 60_000 }, () => {
       probe: { ...routed, secrets: ["KEY"], bindings: { default: { keyvalue: "memory" } } },
     });
     await using opened = await open(bound, { probe: { component } });
-    assert.equal(opened.cell.status().services[0]?.instances, 1);
+    assert.equal((await opened.cell.status()).services[0]?.instances, 1);
+  });
+
+  test("gives sockets what the manifest lists, and logs what it would have to list", async () => {
+    const component = await readFile(new URL("../../test/guests/sockets.wasm", import.meta.url));
+    const peer = createServer({ allowHalfOpen: true }, (socket) =>
+      socket.resume().on("end", () => socket.end("heard")),
+    );
+    await new Promise<void>((resolve) => peer.listen(0, "127.0.0.1", resolve));
+    const { port } = peer.address() as { port: number };
+    const app = read("sockets", { open: { routes: ["/*"], egress: [`tcp://localhost:${port}`] } });
+    await using opened = await open(app, { open: { component } });
+    const ask = async (path: string) => (await fetch(`${opened.cell.address}${path}`)).text();
+    assert.equal(await ask(`/ask?at=127.0.0.1:${port}`), "PermissionDenied");
+    assert.equal(await ask(`/ask?at=localhost:${port}`), "heard");
+    assert.equal(await ask("/serve?at=127.0.0.1:5000"), "PermissionDenied");
+    const said = opened.records.map(({ message }) => message);
+    for (const entry of [
+      `"tcp://127.0.0.1:${port}" to services.open.egress`,
+      '"tcp://127.0.0.1:5000" to services.open.listen',
+    ])
+      assert.ok(
+        said.some((message) => message.includes(`not permitted; add ${entry}`)),
+        `${entry} is not in ${said}`,
+      );
+    peer.close();
   });
 
   test("refuses bytes that are no component, naming service and file", async () => {
@@ -318,7 +365,7 @@ describe("replace()", { timeout: 60_000 }, () => {
     const app = read("replaced", { shop: { ...routed, bindings }, cart: {} });
     await using opened = await open(app);
     await opened.get("/write/kept");
-    const cart = opened.cell.status().services.find(({ service }) => service === "cart");
+    const cart = (await opened.cell.status()).services.find(({ service }) => service === "cart");
     let over = false;
     const clients = Array.from({ length: 8 }, async () => {
       const seen: string[] = [];
@@ -335,7 +382,7 @@ describe("replace()", { timeout: 60_000 }, () => {
     assert.deepEqual([...new Set(seen)].sort(), ["200 one", "200 two"]);
     assert.equal(await opened.get("/read"), "200 kept");
     assert.deepEqual(
-      opened.cell.status().services.find(({ service }) => service === "cart"),
+      (await opened.cell.status()).services.find(({ service }) => service === "cart"),
       cart,
       "what did not change runs on",
     );
@@ -353,7 +400,7 @@ describe("replace()", { timeout: 60_000 }, () => {
     assert.match(await opened.get("/wait/1"), /^404 /);
     assert.equal(await waiting, "200 1", "its binding was open until the end");
     assert.deepEqual(
-      opened.cell.status().services.map(({ service }) => service),
+      (await opened.cell.status()).services.map(({ service }) => service),
       ["cart"],
     );
   });

@@ -1,35 +1,40 @@
 /**
  * The plan: an app stacked into a running cell. Every other room meets here and only here.
  *
- *     gateway ─▶ mesh ─▶ roster ─▶ host ─▶ component ─▶ grants ─▶ capability
- *                 ▲                                       │
- *                 └───── a call to another service ───────┘
+ *     cell     what there is one of: release, admin port, log, run file, secrets, state in the process
+ *      ├─ shard 0    gateway ─▶ mesh ─▶ roster ─▶ host ─▶ component ─▶ grants ─▶ capability
+ *      ├─ shard 1    the same, in a thread of its own, on the same port
+ *      └─ …
  *
- * Always true: an app is taken as a whole or refused as a whole, and routes, policies and services
- * change in one step.
+ * Always true: an app is taken as a whole or refused as a whole, by all shards; a shard that died is
+ * replaced by one that runs what the others run. Changes come one after another.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createKeyValueProviders } from "../capability/keyvalue/standard.ts";
-import { createGateway, type Gateway, type GatewayOptions } from "../gateway/index.ts";
-import { createHost } from "../host/index.ts";
-import { CytoError, limits, type Service, systemClock, systemRandom } from "../kernel/index.ts";
-import { createMesh } from "../mesh/index.ts";
-import { createAccessLog, createMetrics, openLogFile } from "../telemetry/index.ts";
+import { type Admin, canSharePorts, gatewayDefaults, openAdmin, requireFreePort } from "../gateway/index.ts";
+import { CytoError, systemClock, systemRandom } from "../kernel/index.ts";
+import { createMetrics, openLogFile } from "../telemetry/index.ts";
 import type { Artifacts, Cell, CellParts, CellRecord } from "./contract.ts";
-import { createFailureLog } from "./failure-log.ts";
+import { type Crew, type CrewParts, inThisThread, inThreads } from "./crew.ts";
 import type { App } from "./manifest/contract.ts";
-import { createRoster } from "./roster.ts";
-import { policyOf, routesOf } from "./routes.ts";
+import { createRelease } from "./release.ts";
+import { createReports } from "./reports.ts";
+import { bringUp, listenAll, type Place, rollOut } from "./rollout.ts";
 import { writeRunFile } from "./run-file.ts";
 import { openSecrets } from "./secrets.ts";
+import type { Release, ShardDoor } from "./shard-contract.ts";
 
 export type { Artifact, Artifacts, Cell, CellOptions, CellParts, CellRecord, CellStatus } from "./contract.ts";
+
+const adminPortDefault = 9090;
 
 /** Answers requests once it settles. Throws what is wrong with a service, or `cannot-listen`. */
 export async function startCell({ app, components, options = {} }: CellParts): Promise<Cell> {
   const { clock = systemClock, random = systemRandom, variables = process.env } = options;
   const { stateDirectory = join(app.directory, ".cyto"), onRecord = () => {} } = options;
+  const { host, port } = gatewayDefaults;
+  const { adminPort = adminPortDefault, ...listening } = { host, port, ...options.gateway };
   const logDirectory = join(stateDirectory, "logs");
   makeDirectory(logDirectory);
   const log = openLogFile(join(logDirectory, `${app.name}.jsonl`), { clock });
@@ -37,114 +42,142 @@ export async function startCell({ app, components, options = {} }: CellParts): P
     log.write(record);
     onRecord(record);
   };
-  const failures = createFailureLog(sink, clock);
-  const host = createHost({ clock });
-  const metrics = createMetrics(host.status);
-  const logAccess = createAccessLog((record) => sink(record as CellRecord), clock.now);
+  const say = (level: CellRecord["level"], message: string): void => sink({ time: clock.now(), level, message });
 
-  let current = app;
-  let mesh: Service;
-  /** Stays the same door when the mesh behind it changes. */
-  const entrance: Service = (call) => mesh(call);
-  const roster = createRoster({
-    host,
-    failures,
-    variables,
-    grants: {
-      keyvalue: createKeyValueProviders({ clock }),
-      secrets: openSecrets({ stateDirectory, variables, clock, random }),
-      mesh: entrance,
-      sink,
-      dataDirectory: join(stateDirectory, "data"),
-      clock,
-      random,
+  let release: Release | undefined;
+  let place: Place = listening;
+  let closing: Promise<void> | undefined;
+  let changing: Promise<void> = Promise.resolve();
+
+  /** Runs `change` after the changes before it. */
+  function inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = changing.then(change);
+    changing = changed.then(
+      () => {},
+      () => {},
+    );
+    return changed;
+  }
+
+  const crewParts: CrewParts = {
+    keyvalue: createKeyValueProviders({ clock }),
+    secrets: openSecrets({ stateDirectory, variables, clock, random }),
+    dataDirectory: join(stateDirectory, "data"),
+    clock,
+    random,
+    sink,
+    append(text, lines) {
+      log.append(text, lines);
+      if (options.onRecord !== undefined) for (const line of linesOf(text)) onRecord(JSON.parse(line) as CellRecord);
     },
+  };
+  const count = shardsPossible(options.shards ?? 1, say);
+  if (count > 1) place = { ...listening, reusePort: true };
+  const crew: Crew =
+    count === 1
+      ? inThisThread(crewParts)
+      : inThreads({
+          ...crewParts,
+          count,
+          revive: (shard, join) => inTurn(() => revive(shard, join)),
+          onDeath: (_, reason) => say("error", `${reason.message}; another takes its place`),
+        });
+
+  const parts = (before: Release | undefined) => ({
+    variables,
+    before,
+    warn: (message: string) => say("warn", message),
   });
 
-  function show(wanted: App): void {
-    current = wanted;
-    mesh = createMesh({
-      resolve: roster.resolve,
-      policy: policyOf(wanted),
-      clock,
-      random,
-      hops: wanted.limits.hops ?? limits.hops,
-    });
+  async function open(): Promise<string> {
+    const first = await createRelease(app, components, parts(undefined));
+    await rollOut(crew, first);
+    if (place.reusePort && place.port !== 0) await requireFreePort(place);
+    const opened = await listenAll(crew, first, place);
+    release = first;
+    place = opened.place;
+    return opened.address;
   }
-
-  async function end(): Promise<void> {
-    await roster.close();
-    await log[Symbol.asyncDispose]();
-  }
-
-  let gateway: Gateway;
-  try {
-    const first = await roster.prepare(app, components);
-    first.activate();
-    show(app);
-    gateway = await createGateway({
-      routes: routesOf(app),
-      next: entrance,
-      clock,
-      random,
-      observe(access) {
-        metrics.observe(access);
-        logAccess(failures.review(access));
-      },
-      metrics: metrics.expose,
-      // It listens only once every service is warm.
-      unready: () => undefined,
-      options: { ...gatewayOptionsOf(app), ...options.gateway },
-    });
-  } catch (thrown) {
-    await end();
-    throw thrown;
-  }
-
-  const { address, adminAddress } = gateway;
-  const { environment } = app;
-  const run = { pid: process.pid, gateway: address, admin: adminAddress, environment };
-  const runFile = writeRunFile(stateDirectory, run);
-  let changing: Promise<void> = Promise.resolve();
-  let closing: Promise<void> | undefined;
 
   async function change(wanted: App, artifacts: Artifacts): Promise<void> {
     if (closing !== undefined) throw new CytoError("draining", `Cannot replace ${wanted.name}: the cell is closing`);
-    const next = await roster.prepare(wanted, artifacts);
-    try {
-      gateway.replace(routesOf(wanted), entrance);
-    } catch (thrown) {
-      await next.discard();
-      throw thrown;
-    }
-    next.activate();
-    show(wanted);
+    const next = await createRelease(wanted, artifacts, parts(release));
+    await rollOut(crew, next);
+    release = next;
   }
+
+  async function revive(shard: ShardDoor, join: () => void): Promise<void> {
+    if (release === undefined || closing !== undefined) throw new CytoError("draining", "the cell is closing");
+    await bringUp(shard, release, place);
+    join();
+    say("info", `shard ${shard.index} serves again`);
+  }
+
+  const gather = createReports(crew, clock);
+  const metrics = createMetrics(async () => ({
+    ...(await gather()),
+    shards: crew.serving.length,
+    deaths: crew.deaths,
+  }));
+
+  async function end(): Promise<void> {
+    await crew.close();
+    await log[Symbol.asyncDispose]();
+  }
+
+  let address: string;
+  let admin: Admin;
+  try {
+    address = await inTurn(open);
+    admin = await openAdmin({
+      host: place.host,
+      port: adminPort,
+      clock,
+      random,
+      metrics: metrics.expose,
+      unready() {
+        if (closing !== undefined) return "shutting down";
+        return crew.serving.length === 0 ? "no shard serves" : undefined;
+      },
+    });
+  } catch (thrown) {
+    closing = end();
+    await closing;
+    throw thrown;
+  }
+
+  const { environment } = app;
+  const run = { pid: process.pid, gateway: address, admin: admin.address, environment };
+  const runFile = writeRunFile(stateDirectory, run);
 
   async function close(): Promise<void> {
     await changing;
     runFile[Symbol.dispose]();
-    await gateway.close();
     await end();
+    await admin.close();
   }
 
   return {
     address,
-    adminAddress,
-    replace(wanted, artifacts) {
-      const changed = changing.then(() => change(wanted, artifacts));
-      changing = changed.catch(() => {});
-      return changed;
+    adminAddress: admin.address,
+    replace: (wanted, artifacts) => inTurn(() => change(wanted, artifacts)),
+    async status() {
+      const { name, environment } = release?.app ?? app;
+      const { pools } = await gather();
+      return { app: name, environment, shards: crew.serving.length, services: pools };
     },
-    status: () => ({ app: current.name, environment: current.environment, services: host.status() }),
     close: () => (closing ??= close()),
   };
 }
 
-function gatewayOptionsOf({ environment, limits: own }: App): Partial<GatewayOptions> {
-  const { headerBytes, headerTimeoutMs, idleTimeoutMs } = { ...limits, ...own };
-  // While developing, clients are told what went wrong.
-  return { headerBytes, headerTimeoutMs, idleTimeoutMs, exposeErrors: environment === "local" };
+function shardsPossible(wanted: number, say: (level: CellRecord["level"], message: string) => void): number {
+  if (wanted === 1 || canSharePorts(process.platform)) return wanted;
+  say("warn", `one shard serves instead of ${wanted}: listeners cannot share a port on ${process.platform}`);
+  return 1;
+}
+
+function linesOf(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
 }
 
 function makeDirectory(path: string): void {

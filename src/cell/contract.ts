@@ -23,7 +23,12 @@ export interface CellParts {
 
 export interface CellOptions {
   /** Where the front door listens, and its bounds; these go before the limits of the manifest. */
-  readonly gateway?: Partial<GatewayOptions>;
+  readonly gateway?: Partial<GatewayOptions> & { readonly adminPort?: number };
+  /**
+   * Threads that serve, sharing nothing. One, unless said: this one. More have threads of their own, the
+   * clock and the chance of the system; where several cannot share a port there is one all the same.
+   */
+  readonly shards?: number;
   /** `.cyto` beside the manifest, unless said. */
   readonly stateDirectory?: string;
   /** Environment variables: overrides of `config`, the key of the secrets. The process's, unless given. */
@@ -43,7 +48,7 @@ export interface Cell {
    * finished by what it was begun with. When it is refused, everything stays as it was.
    */
   replace(app: App, components: Artifacts): Promise<void>;
-  status(): CellStatus;
+  status(): Promise<CellStatus>;
   /** Lets requests in flight finish; then ends instances, bindings and the log, in this order. */
   close(): Promise<void>;
 }
@@ -51,6 +56,9 @@ export interface Cell {
 export interface CellStatus {
   readonly app: string;
   readonly environment: string;
+  /** Shards that serve. */
+  readonly shards: number;
+  /** Summed over them. */
   readonly services: readonly PoolStatus[];
 }
 

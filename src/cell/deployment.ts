@@ -1,36 +1,25 @@
 /**
- * A service's component and declaration to something that a host can run: loaded, checked
- * against what the declaration gives it, and bound.
+ * A service's target to something that a host can run: linked, checked against what its declaration
+ * gives it, and bound.
  *
  * Whatever is wrong with the component is said here, with the service and the file, before any call
  * reaches it.
  */
-import { createSymboliser } from "../build/index.ts";
-import { type Component, digestOf, type Grants, type Instance, load } from "../component/index.ts";
+import { createSymboliser } from "../build/stack.ts";
+import { assemble, type Component, type Grants, type Instance } from "../component/index.ts";
 import { wasiImports } from "../component/wasi/standard.ts";
 import { createHostState } from "../component/wasi/state.ts";
 import { openCgiInstance } from "../component/world/cgi.ts";
 import { openHandlerInstance } from "../component/world/handler.ts";
 import { openHttpInstance } from "../component/world/http.ts";
 import { openServiceInstance } from "../component/world/service.ts";
-import type { Deployment } from "../host/index.ts";
-import { CytoError, limits as defaults, toCytoError } from "../kernel/index.ts";
-import type { Artifact } from "./contract.ts";
+import { type Deployment, lifetimeOf } from "../host/index.ts";
+import { CytoError, limits as defaults } from "../kernel/index.ts";
 import { type GrantParts, openGrants } from "./grants.ts";
 import { needOf } from "./inspection.ts";
-import type { App, ServiceDeclaration } from "./manifest/contract.ts";
-
-/** What a service is to run. */
-export interface Target extends Artifact {
-  /** The manifest's folder: where the author's files are named from. */
-  readonly directory: string;
-  readonly declaration: ServiceDeclaration;
-  /** The declaration's, with what the process's environment overrides. */
-  readonly config: Readonly<Record<string, string>>;
-  readonly digest: string;
-  /** Two targets of the same version run the same: nothing has to be replaced. */
-  readonly version: string;
-}
+import type { ServiceDeclaration } from "./manifest/contract.ts";
+import { atService } from "./release.ts";
+import type { Target } from "./shard-contract.ts";
 
 /** A deployment and what it holds open. Dispose it after its pool has drained. */
 export interface Deployed extends AsyncDisposable {
@@ -40,29 +29,15 @@ export interface Deployed extends AsyncDisposable {
   redact(text: string): string;
 }
 
-export function targetOf(
-  { directory }: App,
-  declaration: ServiceDeclaration,
-  config: Readonly<Record<string, string>>,
-  artifact: Artifact | undefined,
-): Target {
-  if (artifact === undefined) {
-    throw new CytoError("internal", `Cannot deploy ${declaration.name}: no component was given for it`);
-  }
-  const digest = digestOf(artifact.component);
-  // Routes and policy are the gateway's and the mesh's: they change without a new instance.
-  const version = JSON.stringify([digest, { ...declaration, routes: [], policy: {} }, config]);
-  return { ...artifact, directory, declaration, config, digest, version };
-}
-
 export async function deploy(
-  { declaration, directory, config, component: bytes, digest, sourceMap }: Target,
+  { declaration, directory, config, component: compiled, sourceMap }: Target,
   parts: GrantParts,
 ): Promise<Deployed> {
   const { name: service } = declaration;
   const bounds = { ...defaults, ...declaration.limits };
+  const lifetime = lifetimeOf(declaration.instances);
   try {
-    const component = await load(bytes, { memoryBytes: bounds.memoryBytes });
+    const component = assemble(compiled);
     const open = openerOf(component, bounds.concurrency);
     checkImports(component, declaration);
     const symbolise = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);
@@ -70,11 +45,12 @@ export async function deploy(
     return {
       deployment: {
         service,
-        digest,
+        digest: component.digest,
         instantiate: async () => open(opened.grants),
-        instances: bounds.instances,
+        instances: lifetime.policy === "pinned" ? 1 : bounds.instances,
         concurrency: component.world === "service" || component.world === "handler" ? bounds.concurrency : 1,
         queue: bounds.queue,
+        lifetime,
       },
       symbolise,
       redact: opened.redact,
@@ -129,13 +105,4 @@ function isBound(name: string, { bindings, secrets }: ServiceDeclaration): boole
   if (name.startsWith("wasi:keyvalue/")) return Object.keys(bindings).length > 0;
   if (name.startsWith("cytoplane:secrets/")) return secrets.length > 0;
   return true;
-}
-
-function atService({ name, component }: ServiceDeclaration, thrown: unknown): CytoError {
-  const { code, message, hint } = toCytoError(thrown);
-  const from = component === undefined ? "" : ` from ${component}`;
-  return new CytoError(code, `Cannot deploy ${name}${from}: ${message}`, {
-    cause: thrown,
-    ...(hint !== undefined && { hint }),
-  });
 }

@@ -12,12 +12,13 @@ import { createLogging } from "../capability/logging/logging.ts";
 import { createOutgoing } from "../capability/outgoing/outgoing.ts";
 import { createSecretAccess } from "../capability/secret/access.ts";
 import type { Secrets } from "../capability/secret/contract.ts";
+import { createSocketAccess } from "../capability/sockets/sockets.ts";
 import type { Grants, KeyValueBucket } from "../component/index.ts";
 import { type Clock, CytoError, limits as defaults, type Random, type Service } from "../kernel/index.ts";
 import type { CellRecord } from "./contract.ts";
 import type { BindingDeclaration, ServiceDeclaration } from "./manifest/contract.ts";
 
-/** What the services of a cell share. */
+/** What the services of a shard share. */
 export interface GrantParts {
   readonly keyvalue: Readonly<Record<string, KeyValueProvider>>;
   readonly secrets: Secrets;
@@ -46,9 +47,9 @@ export async function openGrants(
   symbolise: (stack: string) => string,
   parts: GrantParts,
 ): Promise<OpenGrants> {
-  const { name: service, calls } = declaration;
+  const { name: service, calls, egress, listen } = declaration;
   const { clock, random, mesh, sink } = parts;
-  const { timeoutMs, headerBytes } = { ...defaults, ...declaration.limits };
+  const { timeoutMs, headerBytes, sockets } = { ...defaults, ...declaration.limits };
   await using opened = new AsyncDisposableStack();
 
   const keyvalue = await openBindings(declaration, parts, opened);
@@ -56,7 +57,7 @@ export async function openGrants(
   const invoke = createInvoke({ service, calls, mesh, clock, random, timeoutMs });
   const outgoing = createOutgoing({
     service,
-    allow: declaration.egress,
+    allow: egress,
     clock,
     limits: { timeoutMs, headerBytes },
   });
@@ -80,6 +81,7 @@ export async function openGrants(
       sink,
       reword: (text) => secrets.redact(hasFrame(text) ? symbolise(text) : text),
     }),
+    sockets: createSocketAccess({ service, egress, listen, sockets }),
     directories: declaration.directories,
     environment: Object.entries(declaration.environment),
     args: [service],

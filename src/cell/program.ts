@@ -4,6 +4,7 @@
  * No app is round it: there is no binding, no secret and no other service.
  */
 import { createOutgoing } from "../capability/outgoing/outgoing.ts";
+import { createSocketAccess } from "../capability/sockets/sockets.ts";
 import { type Grants, load, type StandardStreams } from "../component/index.ts";
 import { runCommand } from "../component/world/command.ts";
 import { type Clock, CytoError, limits, type Random, systemClock, systemRandom } from "../kernel/index.ts";
@@ -15,8 +16,9 @@ export interface ProgramParts {
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly directories: Grants["directories"];
-  /** Hosts that it may send requests to. */
+  /** Hosts that it may reach, and addresses that it may be reached at. */
   readonly egress: readonly string[];
+  readonly listen: readonly string[];
   readonly stdio: StandardStreams;
   /** Told what it logs by wasi:logging. */
   readonly onLog: Grants["log"];
@@ -27,7 +29,7 @@ export interface ProgramParts {
 export async function runProgram(parts: ProgramParts): Promise<number> {
   const { name, clock = systemClock, random = systemRandom } = parts;
   const component = await load(parts.component);
-  const { timeoutMs, headerBytes } = limits;
+  const { timeoutMs, headerBytes, sockets } = limits;
   await using outgoing = createOutgoing({
     service: name,
     allow: parts.egress,
@@ -47,6 +49,13 @@ export async function runProgram(parts: ProgramParts): Promise<number> {
     fetch: (request, parent) => outgoing.fetch(request, parent),
     invoke: (service) => refuse(`call service ${service}`),
     log: parts.onLog,
+    sockets: createSocketAccess({
+      service: name,
+      egress: parts.egress,
+      listen: parts.listen,
+      sockets,
+      toPermit: (key, entry) => `run it with --${key} ${entry}`,
+    }),
     directories: parts.directories,
     environment: Object.entries(parts.environment),
     args: [name, ...parts.args],

@@ -1,5 +1,5 @@
 /**
- * The services of a cell as they run now, and how one set of them follows another.
+ * The services of a shard as they run now, and how one set of them follows another.
  *
  *     prepare ──▶ activate ──▶ (the old drain) ──▶ their bindings are closed
  *        └─ one is refused: all that was made for this set is discarded; the present one stays
@@ -7,20 +7,18 @@
  * Always true: `activate` is one step without waiting, so that no call meets half a set; a service
  * whose version is the same runs on; what a version holds open is closed after its last call.
  */
-import { resolveConfig } from "../capability/config/config.ts";
 import type { Host, Standby } from "../host/index.ts";
 import type { Service } from "../kernel/index.ts";
-import type { Artifacts } from "./contract.ts";
-import { type Deployed, deploy, type Target, targetOf } from "./deployment.ts";
+import { type Deployed, deploy } from "./deployment.ts";
 import type { FailureLog } from "./failure-log.ts";
 import type { GrantParts } from "./grants.ts";
-import type { App } from "./manifest/contract.ts";
+import type { Release, Target } from "./shard-contract.ts";
 
 export interface Roster {
   /** The door of a service, or `undefined` when there is none of that name. */
   resolve(service: string): Service | undefined;
-  /** Every service of the app loaded, bound and warm; throws what is wrong with the first that cannot be. */
-  prepare(app: App, components: Artifacts): Promise<NextRoster>;
+  /** Every service of the release linked, bound and warm; throws what is wrong with the first that cannot be. */
+  prepare(release: Release): Promise<NextRoster>;
   /** Drains all, then closes what they hold. */
   close(): Promise<void>;
 }
@@ -35,7 +33,6 @@ export interface RosterParts {
   readonly host: Host;
   readonly grants: GrantParts;
   readonly failures: FailureLog;
-  readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
 interface Member {
@@ -51,7 +48,7 @@ interface Candidate {
   readonly standby: Standby | undefined;
 }
 
-export function createRoster({ host, grants, failures, variables }: RosterParts): Roster {
+export function createRoster({ host, grants, failures }: RosterParts): Roster {
   let members: ReadonlyMap<string, Member> = new Map();
   const retiring = new Set<Promise<void>>();
 
@@ -83,19 +80,8 @@ export function createRoster({ host, grants, failures, variables }: RosterParts)
 
   return {
     resolve: (service) => members.get(service)?.door,
-    async prepare(app, components) {
-      const declarations = Object.values(app.services);
-      const declared = Object.fromEntries(declarations.map(({ name, config }) => [name, config]));
-      const { values: config, unused } = resolveConfig(declared, variables);
-      for (const variable of unused) {
-        const message = `${variable} is set, and overrides no configuration key of ${app.name}`;
-        grants.sink({ time: grants.clock.now(), level: "warn", message });
-      }
-      const outcomes = await Promise.allSettled(
-        declarations.map(async (declaration) =>
-          toCandidate(targetOf(app, declaration, config[declaration.name] ?? {}, components[declaration.name])),
-        ),
-      );
+    async prepare({ targets }) {
+      const outcomes = await Promise.allSettled(targets.map(toCandidate));
       const candidates = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
       const next = {
         activate() {

@@ -29,7 +29,7 @@ export function addDev(program: Command, frame: Frame): void {
     .description("Serves a project, rebuilds what you edit, and swaps it in without dropping a request.")
     .argument("[dir]", "the project's folder, or its manifest", ".")
     .option("-e, --env <name>", "lay this environment of the manifest over the rest");
-  addListenOptions(command).action(runs(frame, dev));
+  addListenOptions(command, "one").action(runs(frame, dev));
   addManual(command, {
     examples: [
       ["cyto dev", "the project in this folder, on port 8080"],
@@ -80,7 +80,7 @@ function createRounds(context: Context, place: string | undefined, options: DevO
     if (version === serving) return;
     showDiagnostics(context, diagnostics);
     if (cell === undefined) {
-      cell = await start(context, app, builds, { ...options, startMs: firstMs });
+      cell = await start(context, app, builds, { shards: 1, ...options, startMs: firstMs });
     } else {
       await cell.replace(app, artifactsOf(app, builds));
       const durationMs = performance.now() - firstMs;

@@ -16,6 +16,7 @@ interface RunOptions {
   readonly dir?: readonly Directory[];
   readonly env?: Readonly<Record<string, string>>;
   readonly egress?: readonly string[];
+  readonly listen?: readonly string[];
 }
 
 /** `cyto run`: a command, once, as a program of this terminal. Its exit code is that of `cyto`. */
@@ -30,7 +31,8 @@ export function addRun(program: Command, frame: Frame): void {
     .argument("[args...]", "what the program is told; its own flags may be among them")
     .option("--dir <guest::host[:ro]>", "let it use a directory: /data::./data, /data::./data:ro", directory)
     .option("--env <NAME=value>", "an environment variable", pairs)
-    .option("--egress <host>", "let it send requests to a host: api.example.com, *.example.com", several)
+    .option("--egress <host>", "let it reach a host: api.example.com, tcp://db.internal:5432", several)
+    .option("--listen <address>", "let its sockets be reached: tcp://0.0.0.0:5000", several)
     .action(runs(frame, run));
   addManual(command, {
     examples: [
@@ -73,6 +75,7 @@ async function run({ terminal, output }: Context, given: readonly unknown[], opt
       environment: options.env ?? {},
       directories: (options.dir ?? []).map((dir) => ({ ...dir, host: resolve(terminal.cwd, dir.host) })),
       egress: options.egress ?? [],
+      listen: options.listen ?? [],
       stdio: { stdin, stdout: outputOf(terminal.stdout), stderr: outputOf(terminal.stderr) },
       onLog: (level, context, message) => output.complain(`${level} ${context}: ${message}`),
     });

@@ -1,9 +1,11 @@
 /** What `up`, `dev` and `serve` share: a cell that runs, said to be ready, until it is asked to stop. */
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { Build } from "../build/contract.ts";
 import type { Artifact, Artifacts, Cell, CellRecord } from "../cell/contract.ts";
 import type { App, RouteDeclaration } from "../cell/manifest/contract.ts";
+import { limits as defaults } from "../kernel/index.ts";
 import { type Context, wholeNumber } from "./command.ts";
 import { readComponent } from "./inspect.ts";
 import { formatRecord } from "./record.ts";
@@ -13,9 +15,11 @@ export interface ListenOptions {
   readonly port: number;
   readonly adminPort?: number;
   readonly host: string;
+  readonly shards?: number;
 }
 
-export function addListenOptions(command: Command): Command {
+/** `shards` says how many there are when nobody asks. */
+export function addListenOptions(command: Command, shards: string): Command {
   const port = wholeNumber(0, 65_535);
   return command
     .option("-p, --port <port>", "where the gateway listens; 0 picks a free port", port, 8080)
@@ -24,7 +28,8 @@ export function addListenOptions(command: Command): Command {
       "where health and metrics are (default: 9090, or a free port where --port is 0)",
       port,
     )
-    .option("--host <address>", "the address to listen on; 0.0.0.0 for all", "127.0.0.1");
+    .option("--host <address>", "the address to listen on; 0.0.0.0 for all", "127.0.0.1")
+    .option("--shards <n>", `threads that serve (default: ${shards})`, wholeNumber(1, 1_024));
 }
 
 /** Starts a cell, says that it is ready, and shows what its services log. */
@@ -32,9 +37,10 @@ export async function start(
   context: Context,
   app: App,
   builds: ReadonlyMap<string, Build>,
-  { host, port, adminPort = port === 0 ? 0 : 9090, startMs }: ListenOptions & { readonly startMs: number },
+  options: ListenOptions & { readonly startMs: number },
 ): Promise<Cell> {
   const { output, terminal } = context;
+  const { host, port, adminPort = port === 0 ? 0 : 9090, shards = oneEachCore(app), startMs } = options;
   const { startCell } = await import("../cell/cell.ts");
   const components = artifactsOf(app, builds);
   const gateway = { host, port, adminPort };
@@ -43,14 +49,18 @@ export async function start(
   const step = output.step("starting");
   let cell: Cell;
   try {
-    const options = { gateway, variables: terminal.env, ...(output.json ? {} : { onRecord }) };
+    const options = { gateway, shards, variables: terminal.env, ...(output.json ? {} : { onRecord }) };
     cell = await startCell({ app, components, options });
   } finally {
     step.end();
   }
   output.event("ready", { gateway: cell.address, admin: cell.adminAddress });
-  output.print(describeReady(context, app, cell, performance.now() - startMs));
+  output.print(describeReady(context, app, cell, (await cell.status()).shards, performance.now() - startMs));
   return cell;
+}
+
+function oneEachCore({ limits: { shards = defaults.shards } }: App): number {
+  return Math.min(availableParallelism(), shards);
 }
 
 /** A secret may be set while the app runs; until then the service that asks for it fails. */
@@ -89,12 +99,13 @@ export async function untilStopped(context: Context): Promise<void> {
   context.output.note("stopping: requests in flight finish; once more stops at once");
 }
 
-function describeReady({ output }: Context, app: App, cell: Cell, durationMs: number): string {
+function describeReady({ output }: Context, app: App, cell: Cell, shards: number, durationMs: number): string {
   const { bold, cyan, dim, green } = output.paint;
   const services = Object.values(app.services);
   const width = Math.max(...services.map(({ name }) => name.length), "admin".length);
+  const how = shards === 1 ? app.environment : `${app.environment}, ${shards} shards`;
   const lines = [
-    `${green("ready")} ${bold(app.name)} at ${cyan(cell.address)} ${dim(`(${app.environment}, in ${formatDuration(durationMs)})`)}`,
+    `${green("ready")} ${bold(app.name)} at ${cyan(cell.address)} ${dim(`(${how}, in ${formatDuration(durationMs)})`)}`,
     "",
     ...services.map((service) => {
       const callers = services.filter(({ calls }) => calls.includes(service.name)).map(({ name }) => name);

@@ -14,6 +14,7 @@ interface ServeOptions extends ListenOptions {
   readonly config?: Pairs;
   readonly keyvalue?: Pairs;
   readonly egress?: readonly string[];
+  readonly listen?: readonly string[];
 }
 
 /** `cyto serve`: one component, without a manifest. */
@@ -27,8 +28,9 @@ export function addServe(program: Command, frame: Frame): void {
     .option("--env <NAME=value>", "an environment variable", pairs)
     .option("--config <name=value>", "a configuration value", pairs)
     .option("--keyvalue <name=provider>", "a keyvalue binding: default=sqlite", pairs)
-    .option("--egress <host>", "let it reach a host: api.example.com, *.example.com", several);
-  addListenOptions(command).action(runs(frame, serve));
+    .option("--egress <host>", "let it reach a host: api.example.com, tcp://db.internal:5432", several)
+    .option("--listen <address>", "let its sockets be reached: tcp://0.0.0.0:5000", several);
+  addListenOptions(command, "one a core").action(runs(frame, serve));
   addManual(command, {
     examples: [
       ["cyto serve hello.wasm", "every request goes to it"],
@@ -67,6 +69,7 @@ async function toApp({ terminal }: Context, place: string, options: ServeOptions
         environment: options.env ?? {},
         directories: options.dir ?? {},
         egress: options.egress ?? [],
+        listen: options.listen ?? [],
       },
     },
   };

@@ -10,7 +10,7 @@ import { begin, run } from "./terminal-fixture.ts";
 
 const cwd = mkdtempSync(join(tmpdir(), "cyto-serving-"));
 after(() => rmSync(cwd, { recursive: true }));
-const free = ["--port", "0", "--admin-port", "0"];
+const free = ["--port", "0", "--admin-port", "0", "--shards", "1"];
 cpSync(new URL("../../test/guests/hello.wasm", import.meta.url), join(cwd, "hello.wasm"));
 
 const manifest = (path: string) => `app: shop
@@ -51,6 +51,22 @@ describe("cyto up", () => {
     up.stop();
     const { code, stdout } = await up.ended;
     assert.deepEqual([code, stdout], [0, line]);
+  });
+
+  test("serves from as many shards as are asked for, at most as many as the manifest allows unless asked", async () => {
+    const up = begin(["up", ...free.slice(0, 4), "--shards", "2"], { cwd });
+    const [, address = ""] = await up.until(/ready shop at (\S+) \(local, 2 shards, /);
+    assert.match(await bodyOf(`${address}/hello`), /ello/);
+    await up.until(/info +hello GET \/hello 200/);
+    up.stop();
+    assert.equal((await up.ended).code, 0);
+    writeFileSync(join(cwd, "one.yaml"), `${manifest("/hello")}limits: { shards: 1 }\n`);
+    const one = begin(["up", "one.yaml", ...free.slice(0, 4)], { cwd });
+    await one.until(/ready shop at \S+ \(local, in /);
+    one.stop();
+    assert.equal((await one.ended).code, 0);
+    const none = await run(["up", ...free.slice(0, 4), "--shards", "0"], { cwd });
+    assert.deepEqual([none.code, /from 1 to 1024/.test(none.stderr)], [2, true], none.stderr);
   });
 
   test("says who is in the way when the port is taken", async () => {

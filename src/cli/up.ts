@@ -16,7 +16,7 @@ export function addUp(program: Command, frame: Frame): void {
     .description("Builds what has changed, binds it as the manifest declares, and serves it.")
     .argument("[dir]", "the project's folder, or its manifest", ".")
     .option("-e, --env <name>", "lay this environment of the manifest over the rest");
-  addListenOptions(command).action(runs(frame, up));
+  addListenOptions(command, "one a core").action(runs(frame, up));
   addManual(command, {
     examples: [
       ["cyto up", "the project in this folder, on port 8080"],

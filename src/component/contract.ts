@@ -106,9 +106,26 @@ export interface Component {
   instantiate(imports: ImportObject, options?: InstantiateOptions): CoreInstance;
 }
 
+/**
+ * A component compiled and not yet linked: what another thread needs to have the same component.
+ * It can be posted there (structured clone), and threads share the compiled code.
+ */
+export interface ComponentParts {
+  readonly digest: string;
+  readonly size: number;
+  /** The component without the modules that were compiled; absent where it is one program of WASI 0.1. */
+  readonly definition: Uint8Array | undefined;
+  /** Undefined where nothing needs the module. */
+  readonly modules: readonly (WebAssembly.Module | undefined)[];
+  /** Whether the modules were compiled so that their instances can be reset. */
+  readonly resets: boolean;
+}
+
 export interface LoadOptions {
   /** The most linear memory that each memory of an instance may grow to, in bytes. */
   readonly memoryBytes?: number;
+  /** Instances are to be reset, where the component's modules allow it. */
+  readonly reset?: boolean;
 }
 
 export interface InstantiateOptions {
@@ -132,6 +149,12 @@ export interface CoreInstance extends Disposable {
   readonly exports: Record<string, Record<string, (...args: never[]) => unknown>>;
   /** Bytes of linear memory now held. */
   memoryBytes(): number;
+  /**
+   * Puts it back to the state in which it was made; its handles are dropped. To be called while no
+   * call is under way. Answers false when that cannot be done, and it is to be disposed. Absent where
+   * it never can.
+   */
+  reset?(): boolean;
 }
 
 /** A keyvalue binding as an instance reaches it. */
@@ -175,6 +198,8 @@ export interface Grants {
   /** Of a middleware: hands a request on to what it stands before. */
   next?(request: OutgoingRequest, parent: Call | undefined): Promise<Reply>;
   log(level: LogLevel, context: string, message: string, call: Call | undefined): void;
+  /** What its sockets may reach, and be reached at; nothing when it is absent. */
+  readonly sockets?: SocketGrants;
   /** Host directories by guest path; nothing else of the file system exists. */
   readonly directories: readonly { readonly guest: string; readonly host: string; readonly readOnly: boolean }[];
   readonly environment: readonly (readonly [string, string])[];
@@ -207,6 +232,27 @@ export interface StandardOutput {
   readonly terminal: boolean;
 }
 
+export type SocketProtocol = "tcp" | "udp";
+
+/**
+ * What sockets may do. Each question is answered with the reason against it, or `undefined`: it may.
+ * Addresses are in canonical form, IPv6 without brackets and zone.
+ */
+export interface SocketGrants {
+  /** Sockets that one instance may have open. */
+  readonly sockets: number;
+  /** To have the address, with port 0 any free port, for whatever it may do from there. */
+  bind(protocol: SocketProtocol, address: string, port: number): string | undefined;
+  /** To be reached there by anyone: connections of TCP, datagrams of UDP. */
+  listen(protocol: SocketProtocol, address: string, port: number): string | undefined;
+  /** To reach it; and for UDP, to hear from it. */
+  connect(protocol: SocketProtocol, address: string, port: number): string | undefined;
+  /** To look a name up, in lower case and punycode. */
+  resolve(name: string): string | undefined;
+  /** What such a name resolved to, which may from then on be reached where the name may. */
+  resolved(name: string, addresses: readonly string[]): void;
+}
+
 export interface OutgoingRequest {
   readonly method: string;
   readonly url: string;
@@ -234,6 +280,11 @@ export interface Instance {
   onFinish: (() => void) | undefined;
   /** Settles when `active` is zero and no `waitUntil` work is left. */
   idle(): Promise<void>;
+  /**
+   * Puts it back to the state in which it was opened, so that nothing is left of what it was called
+   * with. Answers false when that cannot be done, and it is to be replaced. Absent where it never can.
+   */
+  reset?(): boolean;
   memoryBytes(): number;
   [Symbol.dispose](): void;
 }

@@ -33,7 +33,8 @@ export function boundMemory(module: Uint8Array, memoryBytes: number): Uint8Array
   return module;
 }
 
-function leb(value: number): number[] {
+/** An unsigned LEB128 number. */
+export function leb(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
   do {

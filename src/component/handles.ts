@@ -126,6 +126,12 @@ export class HandleTable {
       if (entry !== undefined && !(entry instanceof ResourceHandle)) yield entry as object;
   }
 
+  /** As it was when nothing had ever been added. */
+  clear(): void {
+    this.#entries.length = 1;
+    this.#free.length = 0;
+  }
+
   get size(): number {
     return this.#entries.length - 1 - this.#free.length;
   }

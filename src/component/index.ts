@@ -2,6 +2,7 @@ export {
   type AsyncCall,
   type Chunk,
   type Component,
+  type ComponentParts,
   type CoreInstance,
   type FutureReader,
   type Grants,
@@ -20,9 +21,11 @@ export {
   type StreamReader,
   type StreamSource,
   suspending,
+  type TaskOptions,
   type World,
 } from "./contract.ts";
-export { digestOf, load } from "./load.ts";
+export { assemble, digestOf, load, loadParts } from "./load.ts";
 export { type Producer, type Provenance, readProvenance } from "./producers.ts";
 export { ComponentError } from "./signature.ts";
+export { createStreamPipe, futureOf, type StreamPipe } from "./stream-pipe.ts";
 export { printWit, readWit, type Wit } from "./wit.ts";

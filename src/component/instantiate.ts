@@ -10,16 +10,18 @@ import { blockingSignature, builtIn } from "./async/built-ins.ts";
 import { Carrier } from "./async/carry.ts";
 import { Home } from "./async/home.ts";
 import { answered, Lift, plainEntry, suspendableEntry } from "./async/lift.ts";
-import { type CoreFunction, coreSignatureOf, lowerGuest, lowerHost, lowerPlainHost } from "./async/lower.ts";
+import { type CoreFunction, coreSignatureOf, lowerGuest, lowerHost } from "./async/lower.ts";
 import { type CoreSignature, liftShim, lowerShim } from "./async/shim.ts";
 import { Store } from "./async/store.ts";
 import { End } from "./async/stream.ts";
 import { type Callee, Task } from "./async/task.ts";
 import { CanonContext } from "./canon-context.ts";
 import type { CoreValue, Flat } from "./codec.ts";
-import { type CoreInstance, type HostFunction, type ImportObject, maySuspend, suspending } from "./contract.ts";
+import { type CoreInstance, type HostFunction, type ImportObject, maySuspend } from "./contract.ts";
+import { hostFunction } from "./host-function.ts";
 import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
-import { camelCase, GuestResource, pascalCase, type ResourceType, withoutVersion } from "./types.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import { camelCase, GuestResource, type ResourceType, withoutVersion } from "./types.ts";
 
 export interface Linkage {
   readonly plan: Linking;
@@ -28,9 +30,17 @@ export interface Linkage {
   /** When false, what would suspend the guest traps. */
   readonly suspend: boolean;
   readonly deadlock: "wait" | "trap";
+  /** Present when the modules expose their state and it is to be put back; counted here. */
+  readonly resets: ResetCount | undefined;
 }
 
-export function instantiate({ plan, modules, imports, suspend, deadlock }: Linkage): CoreInstance {
+/** How often instances of a component were reset, and how often that could not be done. */
+export interface ResetCount {
+  done: number;
+  failed: number;
+}
+
+export function instantiate({ plan, modules, imports, suspend, deadlock, resets }: Linkage): CoreInstance {
   const hosts = resolveHosts(plan, imports);
   const blocking = blockingOf(plan, hosts);
   const suspends = suspend && blocking.size > 0;
@@ -106,7 +116,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock }: Linka
     const host = hosts.get(func)!;
     return async || func.async || maySuspend(host)
       ? lowerHost(caller, func.signature, host, func.async)
-      : lowerPlainHost(caller, func.signature, host);
+      : func.signature.lowered(caller.cx, caller.home, host);
   }
 
   function destroy(type: ResourceType, resource: unknown, from: Home | undefined): void {
@@ -201,17 +211,36 @@ export function instantiate({ plan, modules, imports, suspend, deadlock }: Linka
     }
     exports[name] = target;
   }
+  // What a start function took from the host cannot be given again.
+  const taken = () => takeSnapshot(instances.filter((instance) => instance !== undefined));
+  const snapshot = resets && homes.every(({ handles }) => handles.size === 0) ? taken() : undefined;
+
+  /** Whatever the guest still holds of the host's. */
+  function drop(): void {
+    for (const { handles } of homes) {
+      for (const { type, resource } of handles.owned()) if (type.home === undefined) destroy(type, resource, undefined);
+      for (const entry of handles.others()) if (entry instanceof End) entry.shared.drop();
+    }
+  }
+
   const memories = plan.memories.map((of) => item(of) as WebAssembly.Memory);
   return {
     exports,
     memoryBytes: () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0),
+    ...(resets &&
+      snapshot && {
+        reset() {
+          if (!store.idle) return false;
+          drop();
+          for (const home of homes) home.clear();
+          const restored = snapshot.restore();
+          resets[restored ? "done" : "failed"]++;
+          return restored;
+        },
+      }),
     [Symbol.dispose]() {
       store.trap(new CytoError("cancelled", "Cannot run the component on: the instance has ended"));
-      for (const { handles } of homes) {
-        for (const { type, resource } of handles.owned())
-          if (type.home === undefined) destroy(type, resource, undefined);
-        for (const entry of handles.others()) if (entry instanceof End) entry.shared.drop();
-      }
+      drop();
     },
   };
 }
@@ -306,7 +335,9 @@ function resolveHosts(plan: Linking, imports: ImportObject): ReadonlyMap<HostFun
   for (const trampoline of plan.trampolines) {
     if (trampoline.kind !== "lower" || trampoline.func.kind !== "host" || hosts.has(trampoline.func)) continue;
     const { func } = trampoline;
-    const host = hostFunction(func, imports);
+    const target = imports[func.interface] ?? imports[withoutVersion(func.interface)];
+    const count = func.signature.paramCount + (func.async ? 1 : 0);
+    const host = target && hostFunction(target, func.name, count);
     if (host) hosts.set(func, host);
     else missing.push(func.interface === "$root" ? func.name : `${withoutVersion(func.interface)}#${func.name}`);
   }
@@ -314,29 +345,4 @@ function resolveHosts(plan: Linking, imports: ImportObject): ReadonlyMap<HostFun
     throw new CytoError("unbound-import", `Cannot instantiate the component: nothing provides ${missing.join(", ")}`);
   }
   return hosts;
-}
-function hostFunction(func: HostFunctionPlan, imports: ImportObject): HostFunction | undefined {
-  const target = imports[func.interface] ?? imports[withoutVersion(func.interface)];
-  if (!target) return undefined;
-  const special = /^\[(method|static|constructor)\](.+)$/.exec(func.name);
-  if (!special) return target[camelCase(func.name)] as HostFunction | undefined;
-  const [, kind, path] = special;
-  const [resource, member] = path!.split(".");
-  const Class = target[pascalCase(resource!)] as (new (...args: never[]) => object) | undefined;
-  if (!Class) return undefined;
-  if (kind === "constructor") return (...args) => new Class(...args);
-  const name = camelCase(member!);
-  if (kind === "static") {
-    const fn = (Class as unknown as Record<string, HostFunction>)[name];
-    return fn && adopt(fn, ((...args: never[]) => fn.apply(Class, args)) as HostFunction);
-  }
-  const method = (Class.prototype as Record<string, HostFunction>)[name];
-  // Called by name, so that a host may give an object of a subclass.
-  const call = (self: Record<string, HostFunction>, ...args: never[]) => self[name]!(...args);
-  return method && adopt(method, call as HostFunction);
-}
-
-/** A wrapper may suspend exactly when what it wraps may. */
-function adopt(original: HostFunction, wrapper: HostFunction): HostFunction {
-  return maySuspend(original) ? suspending(wrapper) : wrapper;
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
+import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { parse } from "@bytecodealliance/jco";
 import fc from "fast-check";
 import { CytoError } from "../kernel/index.ts";
-import { ComponentError, load, suspending } from "./index.ts";
+import { assemble, ComponentError, load, loadParts, suspending } from "./index.ts";
 
 const echo = `
 (component
@@ -219,5 +220,51 @@ describe("load()", () => {
       ),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe("loadParts()", () => {
+  test("gives another thread the same component, without its file", async () => {
+    for (const text of [echo, nested]) {
+      const bytes = await parse(text);
+      const { port1, port2 } = new MessageChannel();
+      port1.postMessage(await loadParts(bytes, { memoryBytes: 65_536 * 2 }));
+      const { message: parts } = receiveMessageOnPort(port2) as { message: Awaited<ReturnType<typeof loadParts>> };
+      port1.close();
+      assert.ok(
+        parts.definition !== undefined && parts.modules.every((module) => module instanceof WebAssembly.Module),
+      );
+      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [assemble(parts), await load(bytes)];
+      assert.deepEqual(there, here);
+    }
+  });
+
+  test("keeps the bounds of what it compiled, and runs it", async () => {
+    const component = assemble(structuredClone(await loadParts(await parse(echo), { memoryBytes: 65_536 * 2 })));
+    const host = { say: (text: string) => `${text}!`, wait: suspending(async (ms: number) => ms) };
+    using instance = component.instantiate({ "test:host/log": host });
+    const { greet, grow } = instance.exports.$root as Record<string, (argument: string | number) => Promise<unknown>>;
+    assert.equal(await greet!("hello"), "hello!");
+    assert.deepEqual([await grow!(1), await grow!(1)], [1, -1]);
+  });
+
+  test("takes what was linked away along, and programs of WASI 0.1", async () => {
+    for (const name of ["hello", "probe", "system", "wstd"]) {
+      const bytes = await readFile(new URL(`../../test/guests/${name}.wasm`, import.meta.url));
+      const parts = await loadParts(bytes);
+      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [
+        assemble(structuredClone(parts)),
+        await load(bytes),
+      ];
+      assert.deepEqual(there, here, name);
+      assert.ok((parts.definition?.length ?? 0) < 200_000, `${name}: ${parts.definition?.length} bytes`);
+    }
+    const start = parse('(module (memory (export "memory") 1) (func (export "_start")))');
+    const program = assemble(structuredClone(await loadParts(await start)));
+    assert.equal(program.world, "command");
+  });
+
+  test("refuses what load() refuses", async () => {
+    await assert.rejects(loadParts(Uint8Array.of(0)), { code: "invalid-component" });
   });
 });

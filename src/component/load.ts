@@ -3,16 +3,18 @@
  * once. Core modules of WASI 0.1 are taken as well.
  */
 import { createHash } from "node:crypto";
+import { deserialize, serialize } from "node:v8";
 import { CytoError } from "../kernel/index.ts";
 import { adapt, describesWorld } from "./adapt.ts";
 import { sniff } from "./binary.ts";
-import type { Component, LoadOptions, World } from "./contract.ts";
+import type { Component, ComponentParts, LoadOptions, World } from "./contract.ts";
 import { boundMemory } from "./core-module.ts";
-import { decode } from "./decode.ts";
+import { type ComponentDefinition, decode } from "./decode.ts";
 import { fuse } from "./fuse.ts";
-import { instantiate } from "./instantiate.ts";
-import { type Linking, planOf } from "./plan.ts";
+import { instantiate, type ResetCount } from "./instantiate.ts";
+import { type Linking, type Plan, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
+import { exposeState } from "./snapshot.ts";
 import { validate } from "./validate.ts";
 
 /**
@@ -20,25 +22,89 @@ import { validate } from "./validate.ts";
  * does not have.
  */
 export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promise<Component> {
-  const core = sniff(bytes) === "core-module";
   const known = { digest: digestOf(bytes), size: bytes.length };
-  if (core && !describesWorld(bytes)) return programOf({ module: await compile(bytes, options), ...known });
-  // What lives on holds no byte of the file: V8 keeps what it compiled.
-  const definition = decode(core ? await adapt(bytes) : bytes);
+  if (isProgram(bytes)) return programOf({ module: await compile(bytes, options), ...known });
+  const { plan, modules, resets } = await link(bytes, options);
+  return toComponent({ ...known, modules, resets }, plan);
+}
+
+/** As {@link load}, for threads that share what is compiled: each makes its own component with {@link assemble}. */
+export async function loadParts(bytes: Uint8Array, options: LoadOptions = {}): Promise<ComponentParts> {
+  const known = { digest: digestOf(bytes), size: bytes.length };
+  if (isProgram(bytes)) {
+    return { ...known, definition: undefined, modules: [await compile(bytes, options)], resets: false };
+  }
+  const { definition, whole, plan, modules, resets } = await link(bytes, options);
+  // Modules that were linked away tell again how, and are small.
+  const away = whole.instances.filter((instance, index) => instance && plan.instances[index] === undefined);
+  const kept = new Set(away.map((instance) => whole.modules[instance!.module]!));
+  return { ...known, definition: serialize(withoutModules(definition, kept)), modules, resets };
+}
+
+/** The component of which another thread, or this one, has loaded the parts. */
+export function assemble({ definition, ...parts }: ComponentParts): Component {
+  if (definition === undefined) return programOf({ ...parts, module: parts.modules[0]! });
+  return toComponent(parts, fuse(planOf(deserialize(definition) as ComponentDefinition)));
+}
+
+/** A program of WASI 0.1, which is no component and is not made one. */
+function isProgram(bytes: Uint8Array): boolean {
+  return sniff(bytes) === "core-module" && !describesWorld(bytes);
+}
+
+interface Linked extends Pick<ComponentParts, "modules" | "resets"> {
+  readonly definition: ComponentDefinition;
+  /** Before and after modules were linked away. */
+  readonly whole: Plan;
+  readonly plan: Plan;
+}
+
+async function link(bytes: Uint8Array, options: LoadOptions): Promise<Linked> {
+  const definition = decode(sniff(bytes) === "core-module" ? await adapt(bytes) : bytes);
   validate(definition);
-  const { modules: binaries, ...plan } = fuse(planOf(definition));
+  const whole = planOf(definition);
+  const plan = fuse(whole);
   const used = new Set(plan.instances.map((instance) => instance?.module));
-  const modules = await Promise.all(
-    binaries.map((module, index) => (used.has(index) ? compile(module, options) : undefined)),
-  );
+  const wanted = plan.modules.map((module, index) => (used.has(index) ? module : undefined));
+  const exposed = options.reset === true ? wanted.map((module) => module && exposeState(module)) : [];
+  const resets = exposed.length > 0 && wanted.every((module, index) => !module || exposed[index]);
+  const modules = await Promise.all((resets ? exposed : wanted).map((module) => module && compile(module, options)));
+  return { definition, whole, plan, modules, resets };
+}
+
+/** What lives on holds no byte of the file: V8 keeps what it compiled. */
+function toComponent(
+  { digest, size, modules, resets: reset }: Omit<ComponentParts, "definition">,
+  { modules: _, ...plan }: Plan,
+): Component {
+  const resets: ResetCount = { done: 0, failed: 0 };
   return {
-    ...known,
+    digest,
+    size,
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
-    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) =>
-      instantiate({ plan, modules, imports, suspend, deadlock }),
+    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) => {
+      const counted = reset && paysOff(resets) ? resets : undefined;
+      return instantiate({ plan, modules, imports, suspend, deadlock, resets: counted });
+    },
   };
+}
+
+function withoutModules(component: ComponentDefinition, kept: ReadonlySet<Uint8Array>): ComponentDefinition {
+  const definitions = component.definitions.map((definition) => {
+    if (definition.kind === "core-module" && !kept.has(definition.bytes)) {
+      return { ...definition, bytes: new Uint8Array() };
+    }
+    if (definition.kind !== "component") return definition;
+    return { ...definition, component: withoutModules(definition.component, kept) };
+  });
+  return { ...component, definitions };
+}
+
+/** A snapshot costs as much as an instance: none is taken of a component that mostly grows its memory. */
+function paysOff({ done, failed }: ResetCount): boolean {
+  return failed <= done + 8;
 }
 
 /** `sha256:…`, the name by which a component is known. */

@@ -1,10 +1,20 @@
-/** Whole functions: how parameters and results cross, and how an error crosses as one. */
-import { type Codec, codecOf, productCodec } from "./codec.ts";
+/**
+ * Whole functions: how parameters and results cross, and how an error crosses as one.
+ *
+ * The code that carries a call is made for the signature, with as many parameters as it has and nothing
+ * gathered into arrays; `params` and `result` are the same by parts, for who needs them apart.
+ */
+import type { CanonContext } from "./canon-context.ts";
+import { type Codec, codecOf } from "./codec.ts";
+import { type CoreFunction, type LeavingHome, type Lowered, loweredCode } from "./emit/lowered.ts";
+import { FLAT_MAX } from "./layout.ts";
 import type { ResolvedFunction } from "./types.ts";
 
-/** More flat parameters or results than these go through memory. */
-const FLAT_PARAMS_MAX = 16;
+export { ComponentError, thrownAsResult } from "./failure.ts";
+
 const FLAT_RESULTS_MAX = 1;
+
+export type HostCall = (...args: never[]) => unknown;
 
 /** A function's parameters and result as they cross between a guest and JavaScript. */
 export interface Signature {
@@ -18,43 +28,42 @@ export interface Signature {
   readonly throws: boolean;
   /** The result is a future: a promise is the answer, and nothing to wait for. */
   readonly future: boolean;
+  /** The core function with which a guest of `home` calls a host function that answers at once. */
+  lowered(cx: CanonContext, home: LeavingHome, call: HostCall): CoreFunction;
 }
 
 export function signatureOf(type: ResolvedFunction): Signature {
-  const params = productCodec(
-    type.params.map((param) => codecOf(param.type)),
-    undefined,
-  );
+  const params = codecOf({ kind: "tuple", types: type.params.map((param) => param.type) });
   const result = type.result && codecOf(type.result);
-  return {
-    params,
-    paramCount: type.params.length,
-    paramsInMemory: params.flat.length > FLAT_PARAMS_MAX,
-    result,
+  const shape: Shape = {
+    type,
+    paramsInMemory: params.flat.length > FLAT_MAX,
     resultInMemory: (result?.flat.length ?? 0) > FLAT_RESULTS_MAX,
     throws: type.result?.kind === "result",
     future: type.result?.kind === "future",
   };
+  // Made when it is first wanted: most functions of a component are not the host's.
+  let lowered: Lowered | undefined;
+  return {
+    params,
+    paramCount: type.params.length,
+    paramsInMemory: shape.paramsInMemory,
+    result,
+    resultInMemory: shape.resultInMemory,
+    throws: shape.throws,
+    future: shape.future,
+    lowered(cx, home, call) {
+      lowered ??= loweredCode(shape);
+      return lowered(cx, home, call);
+    },
+  };
 }
 
-/** Thrown by an export that answered with the error of its `result`. */
-export class ComponentError extends Error {
-  override readonly name = "ComponentError";
-  readonly payload: unknown;
-
-  constructor(payload: unknown) {
-    super(
-      typeof payload === "string" ? payload : JSON.stringify(payload, (_, v) => (typeof v === "bigint" ? `${v}` : v)),
-    );
-    this.payload = payload;
-  }
-}
-
-/** A return of a host function, or what it threw, as the value of its `result`; anything else rises. */
-export function thrownAsResult(thrown: unknown): unknown {
-  if (typeof thrown === "object" && thrown !== null && "payload" in thrown) {
-    return { tag: "err", val: (thrown as { payload: unknown }).payload };
-  }
-  if (thrown instanceof Error) throw thrown;
-  return { tag: "err", val: thrown };
+/** What the code of a signature depends on. */
+export interface Shape {
+  readonly type: ResolvedFunction;
+  readonly paramsInMemory: boolean;
+  readonly resultInMemory: boolean;
+  readonly throws: boolean;
+  readonly future: boolean;
 }

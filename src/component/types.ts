@@ -9,6 +9,7 @@ export type ValueType =
       readonly cases: readonly { readonly name: string; readonly type: ValueType | undefined }[];
     }
   | { readonly kind: "list"; readonly element: ValueType; readonly length: number | undefined }
+  | { readonly kind: "map"; readonly key: ValueType; readonly value: ValueType }
   | { readonly kind: "tuple"; readonly types: readonly ValueType[] }
   | { readonly kind: "flags"; readonly names: readonly string[] }
   | { readonly kind: "enum"; readonly names: readonly string[] }

@@ -1,19 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
-import { startTrial, textReply } from "./trial.ts";
+import { systemClock, systemRandom } from "../kernel/index.ts";
+import { openAdmin } from "./admin.ts";
+import type { AdminParts } from "./contract.ts";
 
-const hello = async () => textReply("hello");
+async function open(parts: Partial<AdminParts> = {}) {
+  const admin = await openAdmin({
+    host: "127.0.0.1",
+    port: 0,
+    clock: systemClock,
+    random: systemRandom,
+    metrics: async () => ({ contentType: "text/plain; version=0.0.4", text: "trial 1\n" }),
+    unready: () => undefined,
+    ...parts,
+  });
+  return { adminAddress: admin.address, [Symbol.asyncDispose]: () => admin.close() };
+}
 
 async function get(url: string, method: "GET" | "HEAD" | "POST" = "GET") {
   const { statusCode, headers, body } = await request(url, { method });
   return { statusCode, headers, text: await body.text() };
 }
 
-test("the admin port tells health, readiness with its reason, and metrics; the gateway's port does not", async () => {
+test("the admin port tells health, readiness with its reason, and metrics", async () => {
   let reason: string | undefined = "building catalog";
-  await using trial = await startTrial(hello, undefined, {}, { unready: () => reason });
-  const { adminAddress } = trial.gateway;
+  await using admin = await open({ unready: () => reason });
+  const { adminAddress } = admin;
   assert.deepEqual(JSON.parse((await get(`${adminAddress}/healthz`)).text), { status: "ok" });
   const unready = await get(`${adminAddress}/readyz`);
   assert.equal(unready.statusCode, 503);
@@ -25,13 +38,12 @@ test("the admin port tells health, readiness with its reason, and metrics; the g
   assert.match(String(metrics.headers["content-type"]), /version=0.0.4/);
   const head = await get(`${adminAddress}/healthz`, "HEAD");
   assert.deepEqual([head.statusCode, head.text], [200, ""]);
-  for (const page of ["/healthz", "/readyz", "/metrics"]) assert.equal((await get(trial.url + page)).statusCode, 404);
 });
 
 test("the admin port refuses other pages and methods, and survives metrics that fail", async () => {
   const metrics = () => Promise.reject(new Error("no numbers today"));
-  await using trial = await startTrial(hello, undefined, {}, { metrics });
-  const { adminAddress } = trial.gateway;
+  await using admin = await open({ metrics });
+  const { adminAddress } = admin;
   const missing = await get(`${adminAddress}/hello`);
   assert.equal(missing.statusCode, 404);
   assert.match(JSON.parse(missing.text).hint, /\/healthz, \/readyz, \/metrics/);
@@ -40,4 +52,13 @@ test("the admin port refuses other pages and methods, and survives metrics that 
   const failed = await get(`${adminAddress}/metrics`);
   assert.equal(failed.statusCode, 500);
   assert.equal(JSON.parse(failed.text).detail, "no numbers today");
+});
+
+test("the admin port says when it is in use", async () => {
+  await using admin = await open();
+  const port = Number(new URL(admin.adminAddress).port);
+  await assert.rejects(open({ port }), {
+    code: "cannot-listen",
+    message: `Cannot open the admin port on 127.0.0.1 port ${port}: another process listens there`,
+  });
 });

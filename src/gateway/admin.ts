@@ -4,18 +4,22 @@
  */
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { CytoError, type Headers, toCytoError } from "../kernel/index.ts";
-import type { GatewayParts } from "./contract.ts";
-import type { Identify } from "./identity.ts";
+import type { Admin, AdminParts } from "./contract.ts";
+import { drain, trackSockets } from "./drain.ts";
+import { createIdentify, type Identify } from "./identity.ts";
+import { listen } from "./listener.ts";
 import { toProblem, type WholeReply } from "./problem.ts";
 import { identityOf } from "./request.ts";
 
-export interface AdminParts {
-  readonly identify: Identify;
-  readonly metrics: GatewayParts["metrics"];
-  readonly unready: GatewayParts["unready"];
+/** Answers once it settles. Throws `cannot-listen`. */
+export async function openAdmin(parts: AdminParts): Promise<Admin> {
+  const server = createAdmin(parts, createIdentify(parts.random));
+  const sockets = trackSockets(server);
+  const address = await listen(server, { host: parts.host, port: parts.port }, "admin port");
+  return { address, close: () => drain(server, sockets, parts.clock, 0) };
 }
 
-export function createAdmin(parts: AdminParts): Server {
+function createAdmin(parts: AdminParts, identify: Identify): Server {
   return createServer(async (req, res) => {
     const path = req.url!.split("?", 1)[0]!;
     try {
@@ -28,7 +32,7 @@ export function createAdmin(parts: AdminParts): Server {
       send(res, await page(path, parts));
     } catch (thrown) {
       const error = toCytoError(thrown);
-      const { requestId } = identityOf(req, parts.identify);
+      const { requestId } = identityOf(req, identify);
       const allow: Headers = error.code === "method-not-allowed" ? [["allow", "GET, HEAD"]] : [];
       send(res, toProblem(error, { requestId, path, exposeErrors: true }, allow));
     }

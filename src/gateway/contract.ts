@@ -50,12 +50,13 @@ export interface GatewayOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  readonly adminPort: number;
+  /** Shares the port with other listeners that say so too: the system spreads connections over them. */
+  readonly reusePort: boolean;
   readonly headerBytes: number;
   readonly headerTimeoutMs: number;
   /** For a client that stops sending its body or reading the reply, and a connection without a request. */
   readonly idleTimeoutMs: number;
-  /** Connections at a time; more are closed at once. */
+  /** Connections of this listener at a time; more are closed at once. */
   readonly connections: number;
   /** How long draining waits for requests in flight. */
   readonly drainTimeoutMs: number;
@@ -70,19 +71,32 @@ export interface GatewayParts {
   readonly random: Random;
   /** Called once a request, after its last byte or its abort. */
   observe(access: Access): void;
-  /** Prometheus text for `/metrics`. */
-  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
-  /** Why it is not ready, or undefined when it is. */
-  unready(): string | undefined;
   readonly options: Partial<GatewayOptions>;
 }
 
 export interface Gateway {
   /** `http://127.0.0.1:8080` */
   readonly address: string;
-  readonly adminAddress: string;
   /** New routes for requests from now on; those in flight finish on the old ones. */
   replace(routes: readonly Route[], next: Service): void;
   /** Refuses new connections, lets requests in flight finish, then closes. */
+  close(): Promise<void>;
+}
+
+export interface AdminParts {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Prometheus text for `/metrics`. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Why it is not ready, or undefined when it is. */
+  unready(): string | undefined;
+}
+
+export interface Admin {
+  /** `http://127.0.0.1:9090` */
+  readonly address: string;
   close(): Promise<void>;
 }

@@ -4,7 +4,6 @@
  * and operators see.
  */
 import { createDeadlines, limits } from "../kernel/index.ts";
-import { createAdmin } from "./admin.ts";
 import type { Gateway, GatewayOptions, GatewayParts } from "./contract.ts";
 import { drain, trackSockets } from "./drain.ts";
 import type { Door } from "./exchange.ts";
@@ -16,7 +15,7 @@ import { createRouter } from "./router.ts";
 export const gatewayDefaults: GatewayOptions = {
   host: "127.0.0.1",
   port: 8080,
-  adminPort: 9090,
+  reusePort: false,
   headerBytes: limits.headerBytes,
   headerTimeoutMs: limits.headerTimeoutMs,
   idleTimeoutMs: limits.idleTimeoutMs,
@@ -47,30 +46,18 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   };
   const server = createListener(door, options);
   const sockets = trackSockets(server);
-  const unready = (): string | undefined => (door.draining ? "shutting down" : parts.unready());
-  const admin = createAdmin({ identify, metrics: parts.metrics, unready });
-  const adminSockets = trackSockets(admin);
 
-  const address = await listen(server, options.host, options.port, "gateway");
+  const address = await listen(server, options, "gateway");
   door.authority = address.slice("http://".length);
-  let adminAddress: string;
-  try {
-    adminAddress = await listen(admin, options.host, options.adminPort, "admin port");
-  } catch (thrown) {
-    server.close();
-    throw thrown;
-  }
 
   async function close(): Promise<void> {
     door.draining = true;
     await drain(server, sockets, clock, options.drainTimeoutMs);
-    await drain(admin, adminSockets, clock, 0);
   }
 
   let closing: Promise<void> | undefined;
   return {
     address,
-    adminAddress,
     replace(routes, next) {
       door.table = { router: createRouter(routes), next };
     },

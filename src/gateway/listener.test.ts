@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { request } from "undici";
 import { CytoError, type Reply } from "../kernel/index.ts";
+import { canSharePorts, requireFreePort } from "./port.ts";
 import { startTrial, textReply } from "./trial.ts";
 
 const hello = async (): Promise<Reply> => textReply("hello");
@@ -146,17 +148,28 @@ describe("createGateway()", () => {
   const cannotListen = (state: RegExp) => (error: CytoError) =>
     error instanceof CytoError && error.code === "cannot-listen" && state.test(`${error.message} ${error.hint}`);
 
-  test("says which port is in use and what to do, for both its ports, and leaves nothing open", async () => {
+  test("says which port is in use and what to do", async () => {
     await using trial = await startTrial(hello);
     const port = Number(new URL(trial.url).port);
     await assert.rejects(
       startTrial(hello, undefined, { port }),
       cannotListen(new RegExp(`gateway on 127.0.0.1 port ${port}: another process.* 0 for any`)),
     );
-    await assert.rejects(
-      startTrial(hello, undefined, { adminPort: port }),
-      cannotListen(new RegExp(`admin port on 127.0.0.1 port ${port}`)),
-    );
+  });
+
+  test("shares a port with those that share it, and with nobody else", {
+    skip: !canSharePorts(process.platform),
+  }, async () => {
+    await using first = await startTrial(hello, undefined, { reusePort: true });
+    const port = Number(new URL(first.url).port);
+    await using second = await startTrial(hello, undefined, { reusePort: true, port });
+    const replies = await Promise.all(Array.from({ length: 40 }, () => request(`${first.url}/hello`, { reset: true })));
+    for (const reply of replies) assert.equal(await reply.body.text(), "hello");
+    assert.ok(first.observed.length > 0 && second.observed.length > 0);
+    assert.equal(first.observed.length + second.observed.length, 40);
+    const taken = cannotListen(new RegExp(`gateway on 127.0.0.1 port ${port}: another process`));
+    await assert.rejects(startTrial(hello, undefined, { port }), taken);
+    await assert.rejects(requireFreePort({ host: "127.0.0.1", port }), taken);
   });
 
   test("says when the machine has no such address", async () => {

@@ -47,11 +47,18 @@ export function createListener(door: Door, options: GatewayOptions): Server {
   return server;
 }
 
+/** Where a server listens. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort?: boolean;
+}
+
 /** Opens `server`; `what` names it in the error when it cannot. */
-export async function listen(server: Server, host: string, port: number, what: string): Promise<string> {
+export async function listen(server: Server, { host, port, reusePort = false }: Place, what: string): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (thrown: NodeJS.ErrnoException) => reject(cannotListen(thrown, host, port, what)));
-    server.listen(port, host, resolve);
+    server.listen({ host, port, reusePort }, resolve);
   });
   server.removeAllListeners("error");
   const { address, port: bound, family } = server.address() as AddressInfo;

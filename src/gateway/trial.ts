@@ -57,9 +57,7 @@ export async function startTrial(
       told++;
       waiter(access);
     },
-    metrics: async () => ({ contentType: "text/plain; version=0.0.4", text: "trial 1\n" }),
-    unready: () => undefined,
-    options: { port: 0, adminPort: 0, drainTimeoutMs: 2_000, ...options },
+    options: { port: 0, drainTimeoutMs: 2_000, ...options },
     ...parts,
   });
   const { port, hostname } = new URL(gateway.address);

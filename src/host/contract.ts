@@ -11,6 +11,23 @@ export interface Deployment {
   readonly instances: number;
   readonly concurrency: number;
   readonly queue: number;
+  readonly lifetime: Lifetime;
+}
+
+/** How the instances of a service come and go. */
+export interface Lifetime {
+  /**
+   * `warm`: an instance takes calls until it has been used enough. `fresh`: an instance takes one
+   * call. `pinned`: one instance, which lives; it is started again after a trap.
+   */
+  readonly policy: "warm" | "fresh" | "pinned";
+  /** Calls and age by which a warm instance is replaced; each draws its own, from half of that on. */
+  readonly requests: number;
+  readonly ageMs: number;
+  /** How long an instance stays that nobody calls; a pinned one always does. */
+  readonly idleMs: number;
+  /** Empty instances to be held ready for the next calls, as long as there are calls at all. */
+  readonly ready: number;
 }
 
 export interface Pool {
@@ -20,10 +37,12 @@ export interface Pool {
   /** Settles when an instance is ready; throws why none could be started. */
   warm(): Promise<void>;
   /**
-   * Lets go of the instances that took no call since the last sweep. Answers whether any instance
-   * is left, that is, whether sweeping again has a point.
+   * Lets go of the instances that are idle, and of none before its time. Answers after how many
+   * milliseconds to come again, or `undefined` when nothing here will ever grow old.
    */
-  sweep(): boolean;
+  sweep(): number | undefined;
+  /** Memory is short: lets go of every instance that is in no call. Answers whether there was one. */
+  shed(): boolean;
   /** Takes no new calls, lets those inside finish, then disposes every instance. */
   drain(): Promise<void>;
 }
@@ -31,11 +50,23 @@ export interface Pool {
 export interface PoolStatus {
   readonly service: string;
   readonly digest: string;
+  /** Live instances, and those of them that are empty and fit for a call. */
   readonly instances: number;
+  readonly ready: number;
   readonly active: number;
   readonly queued: number;
-  readonly traps: number;
   readonly memoryBytes: number;
+  /** Since this version was deployed: calls that instances took, */
+  readonly calls: number;
+  /** instances made, and those that could not be; */
+  readonly started: number;
+  readonly failed: number;
+  /** instances put back to their first state in place of a new one; */
+  readonly reset: number;
+  /** instances that ended because they were idle, had been used enough, or trapped. */
+  readonly evicted: number;
+  readonly retired: number;
+  readonly traps: number;
 }
 
 /** The services of one host, by name. */

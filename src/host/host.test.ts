@@ -1,22 +1,29 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { type Call, CytoError, createSimulatedClock } from "../kernel/index.ts";
-import type { Deployment } from "./contract.ts";
+import { type Call, CytoError, createSimulatedClock, systemRandom } from "../kernel/index.ts";
+import type { Deployment, Lifetime } from "./contract.ts";
 import { createHost } from "./host.ts";
+import { lifetimeOf } from "./lifetime.ts";
 import { createSimulatedInstance, type SimulatedInstance } from "./simulation.ts";
 
 function createBench() {
   const clock = createSimulatedClock();
   const instances: SimulatedInstance[] = [];
-  const host = createHost({ clock, idleMs: 1000 });
-  const deployment = (service: string, digest: string): Deployment => ({
+  const host = createHost({ clock, random: systemRandom });
+  /** How many instances fit into memory. */
+  const bench = { room: Number.POSITIVE_INFINITY };
+  const deployment = (service: string, digest: string, declared: Partial<Lifetime> = {}): Deployment => ({
     service,
     digest,
     instances: 2,
     concurrency: 1,
     queue: 2,
+    lifetime: lifetimeOf({ idleMs: 1000, ...declared }),
     async instantiate() {
+      if (instances.filter(({ disposed }) => disposed === 0).length >= bench.room) {
+        throw new RangeError("WebAssembly.Instance(): Out of memory");
+      }
       if (digest === "bad") throw new CytoError("invalid-component", "Cannot run it: it traps");
       const instance = createSimulatedInstance(clock, 1);
       instances.push(instance);
@@ -33,7 +40,7 @@ function createBench() {
     hops: 0,
     signal: new AbortController().signal,
   });
-  return { clock, instances, host, deployment, call };
+  return Object.assign(bench, { clock, instances, host, deployment, call });
 }
 
 describe("createHost()", () => {
@@ -90,6 +97,40 @@ describe("createHost()", () => {
     }
     assert.ok(instances.every((instance) => instance.disposed === 1));
     assert.equal(clock.timers, 0);
+    await host.close();
+  });
+
+  test("keeps a pinned instance, with no timer for it", async () => {
+    const { host, deployment, clock, instances } = createBench();
+    await host.deploy(deployment("cart", "one", { policy: "pinned" }));
+    clock.advance(1_000_000_000);
+    await turn();
+    assert.equal(instances[0]?.disposed, 0);
+    assert.equal(clock.timers, 0);
+    await host.close();
+  });
+
+  test("lets idle instances of others go where memory is short, and starts then", async () => {
+    const bench = createBench();
+    const { host, deployment, call, clock, instances } = bench;
+    await host.deploy(deployment("catalog", "one"));
+    await host.deploy(deployment("cart", "one", { policy: "pinned" }));
+    bench.room = 2;
+    const deployed = host.deploy(deployment("search", "one"));
+    await turn();
+    clock.advance(0);
+    await deployed;
+    assert.deepEqual(
+      instances.map(({ disposed }) => disposed),
+      [1, 0, 0],
+    );
+    const reply = host.handle(call("search"));
+    clock.advance(0);
+    assert.equal((await reply).status, 200);
+    const busy = host.handle(call("search", 50));
+    await assert.rejects(host.deploy(deployment("mail", "one")), /Out of memory/);
+    clock.advance(50);
+    assert.equal((await busy).status, 200);
     await host.close();
   });
 

@@ -2,39 +2,61 @@
  * The services deployed on this host, each by its name a pool. A new version of a service is made
  * ready beside the old one, takes its name in one step, and the old one drains.
  *
- * Always true: at most one timer for all services, and none while no instance lives.
+ * Always true: at most one timer sweeps all services, and none while nothing in them can grow old;
+ * instances of all of them start in turn; one that finds no memory is tried once more after every
+ * idle instance of the host was let go.
  */
-import { type Clock, CytoError, type Service } from "../kernel/index.ts";
+import { type Clock, CytoError, type Random, type Service } from "../kernel/index.ts";
 import type { Deployment, Host, Pool, PoolStatus, Standby } from "./contract.ts";
 import { createPool, type PoolParts } from "./pool.ts";
+import { createStarts, type Starts } from "./starts.ts";
 
 export interface HostParts {
   readonly clock: Clock;
-  /** An instance that took no call for this long, at most twice as long, is let go. */
-  readonly idleMs?: number;
+  readonly random: Random;
   readonly drainTimeoutMs?: number;
 }
 
-const idleMsDefault = 60_000;
-
-export function createHost({ clock, idleMs = idleMsDefault, drainTimeoutMs }: HostParts): Host {
+export function createHost({ clock, random, drainTimeoutMs }: HostParts): Host {
   const pools = new Map<string, Pool>();
+  const inTurn = createStarts(clock);
   let timer: Disposable | undefined;
+  let sweepAtMs = Number.POSITIVE_INFINITY;
   let closed = false;
 
-  function sweepLater(): void {
-    if (closed) return;
-    timer ??= clock.after(idleMs, () => {
-      timer = undefined;
-      let alive = false;
-      for (const pool of pools.values()) if (pool.sweep()) alive = true;
-      if (alive) sweepLater();
-    });
+  function sweepWithin(delayMs: number): void {
+    const atMs = clock.monotonic() + delayMs;
+    if (closed || atMs >= sweepAtMs) return;
+    timer?.[Symbol.dispose]();
+    sweepAtMs = atMs;
+    timer = clock.after(delayMs, sweep);
   }
+
+  function sweep(): void {
+    timer = undefined;
+    sweepAtMs = Number.POSITIVE_INFINITY;
+    for (const pool of pools.values()) sweepWithin(pool.sweep() ?? Number.POSITIVE_INFINITY);
+  }
+
+  async function startRelieved<T>(start: () => Promise<T>): Promise<T> {
+    try {
+      return await start();
+    } catch (thrown) {
+      // What V8 throws when it has no memory or address space for another instance.
+      if (!(thrown instanceof RangeError)) throw thrown;
+      const shed = [...pools.values()].filter((pool) => pool.shed());
+      if (shed.length === 0) throw thrown;
+      await new Promise<void>((resolve) => void clock.after(0, resolve));
+      return start();
+    }
+  }
+  const starts: Starts = (start) => inTurn(() => startRelieved(start));
 
   const poolParts: PoolParts = {
     clock,
-    onStart: sweepLater,
+    random,
+    starts,
+    onStart: sweepWithin,
     ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
   };
 
@@ -45,7 +67,7 @@ export function createHost({ clock, idleMs = idleMsDefault, drainTimeoutMs }: Ho
       async activate() {
         const predecessor = pools.get(deployment.service);
         pools.set(deployment.service, pool);
-        sweepLater();
+        sweepWithin(deployment.lifetime.idleMs);
         await predecessor?.drain();
       },
       discard: () => pool.drain(),

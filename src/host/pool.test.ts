@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { type Call, CytoError, createSimulatedClock, type Reply } from "../kernel/index.ts";
-import type { Deployment } from "./contract.ts";
+import type { Deployment, Lifetime } from "./contract.ts";
+import { lifetimeOf } from "./lifetime.ts";
 import { createPool } from "./pool.ts";
 import { createSimulatedInstance, type SimulatedInstance } from "./simulation.ts";
 
@@ -21,8 +22,14 @@ interface CallShape {
   readonly signal?: AbortSignal;
 }
 
+interface Shape {
+  readonly startMs?: number;
+  readonly lifetime?: Partial<Lifetime>;
+  readonly resettable?: boolean;
+}
+
 /** A pool over simulated instances; `failing` starts go wrong before one succeeds. */
-function createBench(bounds: Bounds, startMs = 0) {
+function createBench(bounds: Bounds, { startMs = 0, lifetime = {}, resettable = false }: Shape = {}) {
   const clock = createSimulatedClock();
   const instances: SimulatedInstance[] = [];
   const bench = { failing: 0, starts: 0 };
@@ -30,6 +37,7 @@ function createBench(bounds: Bounds, startMs = 0) {
     service: "catalog",
     digest: "sha256:0",
     ...bounds,
+    lifetime: lifetimeOf({ idleMs: 1000, ...lifetime }),
     async instantiate() {
       bench.starts++;
       if (startMs > 0) await new Promise<void>((resolve) => void clock.after(startMs, resolve));
@@ -37,12 +45,14 @@ function createBench(bounds: Bounds, startMs = 0) {
         bench.failing--;
         throw new Error("start function trapped");
       }
-      const instance = createSimulatedInstance(clock, bounds.concurrency);
+      const instance = createSimulatedInstance(clock, bounds.concurrency, resettable);
       instances.push(instance);
       return instance;
     },
   };
-  const pool = createPool(deployment, { clock, drainTimeoutMs: 10_000 });
+  // Chance that always falls in the middle: bounds on use are drawn at three quarters.
+  const random = { bytes: (length: number) => new Uint8Array(length).fill(128) };
+  const pool = createPool(deployment, { clock, random, drainTimeoutMs: 10_000 });
   let number = 0;
   function call({ lasts = 0, streams = 0, traps = false, deadlineMs, signal }: CallShape = {}): Promise<Reply> {
     const headers: [string, string][] = [
@@ -193,21 +203,24 @@ describe("createPool()", () => {
     await bench.pool.drain();
   });
 
-  test("sweep() lets go of what nobody called since the last one, down to nothing", async () => {
+  test("sweep() lets go of what nobody called for the idle time, down to nothing", async () => {
     const { pool, call, clock, instances } = createBench({ instances: 2, concurrency: 1, queue: 8 });
     await pool.warm();
-    assert.equal(pool.sweep(), true);
-    const reply = call({ lasts: 1 });
-    assert.equal(pool.sweep(), true);
-    clock.advance(1);
+    const reply = call({ lasts: 1500 });
+    clock.advance(1000);
+    assert.equal(pool.sweep(), 1000);
+    clock.advance(500);
     await reply;
-    assert.equal(pool.sweep(), true, "it was busy at the last sweep");
+    clock.advance(500);
+    assert.equal(pool.sweep(), 1000, "it was busy at the last sweep");
     assert.equal(pool.status.instances, 1);
+    clock.advance(1000);
     pool.sweep();
     await turn();
     assert.equal(pool.status.instances, 0);
+    assert.equal(pool.status.evicted, 1);
     assert.equal(instances[0]?.disposed, 1);
-    assert.equal(pool.sweep(), false);
+    assert.equal(pool.sweep(), undefined);
     await pool.drain();
   });
 
@@ -215,7 +228,9 @@ describe("createPool()", () => {
     const { pool, call, clock, instances } = createBench({ instances: 1, concurrency: 1, queue: 8 });
     await pool.warm();
     instances[0]?.hold();
+    clock.advance(1000);
     pool.sweep();
+    clock.advance(1000);
     pool.sweep();
     await turn();
     assert.equal(pool.status.instances, 1);
@@ -246,6 +261,19 @@ describe("createPool()", () => {
     assert.equal(clock.timers, 0);
   });
 
+  test("drain() makes nothing ahead", async () => {
+    const { pool, clock, instances } = createBench(
+      { instances: 4, concurrency: 1, queue: 8 },
+      { lifetime: { policy: "fresh" } },
+    );
+    await pool.warm();
+    const drained = pool.drain();
+    assert.equal(clock.timers, 1, "the drain's own");
+    await drained;
+    assert.equal(instances.length, 1);
+    assert.equal(clock.timers, 0);
+  });
+
   test("drain() disposes what is still inside when its time is over", async () => {
     const { pool, call, clock, instances } = createBench({ instances: 1, concurrency: 1, queue: 8 });
     await pool.warm();
@@ -259,6 +287,221 @@ describe("createPool()", () => {
     assert.equal(instances[0]?.disposed, 1);
   });
 
+  test("warm: replaces an instance that was used enough, outside of any call", async () => {
+    const bench = createBench({ instances: 2, concurrency: 2, queue: 8 }, { lifetime: { requests: 4 } });
+    const { pool, call, clock, instances } = bench;
+    const one = async () => {
+      const reply = call({ lasts: 1 });
+      await turn();
+      clock.advance(1);
+      assert.equal((await reply).status, 200);
+    };
+    await one();
+    await one();
+    assert.equal(instances.length, 1);
+    const last = call({ lasts: 10 });
+    clock.advance(0);
+    await turn();
+    assert.equal(instances.length, 2, "the third call of three quarters of four brings a successor");
+    await one();
+    assert.deepEqual(instances[1]?.calls, ["3"]);
+    clock.advance(10);
+    await last;
+    await turn();
+    assert.deepEqual(
+      instances.map((instance) => instance.disposed),
+      [1, 0],
+    );
+    assert.equal(pool.status.retired, 1);
+    await pool.drain();
+  });
+
+  test("warm: an instance that is worn serves on where no other fits beside it", async () => {
+    const { pool, call, clock, instances } = createBench(
+      { instances: 1, concurrency: 2, queue: 0 },
+      { lifetime: { requests: 1 } },
+    );
+    await pool.warm();
+    const replies = [call({ lasts: 5 }), call({ lasts: 10 })];
+    clock.advance(5);
+    replies.push(call({ lasts: 10 }));
+    clock.advance(10);
+    await Promise.all(replies);
+    assert.equal(instances[0]?.calls.length, 3);
+    clock.advance(0);
+    await turn();
+    assert.equal(instances[0]?.disposed, 1);
+    await pool.drain();
+  });
+
+  test("warm: an instance of an age is reset where it can be", async () => {
+    const { pool, clock, instances } = createBench(
+      { instances: 1, concurrency: 1, queue: 0 },
+      { lifetime: { ageMs: 400 }, resettable: true },
+    );
+    await pool.warm();
+    assert.equal(pool.sweep(), 300, "three quarters of its age");
+    clock.advance(300);
+    pool.sweep();
+    clock.advance(0);
+    assert.equal(pool.status.reset, 1);
+    assert.equal(instances.length, 1);
+    await pool.drain();
+  });
+
+  for (const resettable of [true, false]) {
+    test(`fresh: no call meets what another left, ${resettable ? "reset" : "made anew"}`, async () => {
+      const bench = createBench(
+        { instances: 3, concurrency: 8, queue: 8 },
+        { lifetime: { policy: "fresh" }, resettable },
+      );
+      const { pool, call, clock, instances } = bench;
+      await pool.warm();
+      clock.advance(0);
+      await turn();
+      assert.equal(pool.status.ready, 2, "made ahead");
+      const replies = Array.from({ length: 8 }, () => call({ lasts: 1 }));
+      for (let turns = 0; turns < 10; turns++) {
+        await turn();
+        clock.advance(1);
+      }
+      assert.equal((await Promise.all(replies)).length, 8);
+      await turn();
+      assert.ok(instances.every(({ met, peak }) => met === 0 && peak <= 1));
+      assert.equal(pool.status.reset > 0, resettable);
+      assert.equal(pool.status.ready, resettable ? 3 : 2);
+      assert.equal(instances.length, resettable ? 3 : 10);
+      await pool.drain();
+      assert.ok(instances.every(({ disposed }) => disposed === 1));
+    });
+  }
+
+  test("an instance that cannot be put back is not called again, and is replaced", async () => {
+    for (const policy of ["warm", "fresh"] as const) {
+      const bounds = { instances: 2, concurrency: 1, queue: 8 };
+      const { pool, call, clock, instances } = createBench(bounds, {
+        lifetime: { policy, requests: 1 },
+        resettable: true,
+      });
+      await pool.warm();
+      instances[0]!.reset = () => {
+        throw new Error("a resource cannot be closed");
+      };
+      const first = call();
+      clock.advance(0);
+      await first;
+      clock.advance(0);
+      await turn();
+      const second = call();
+      await turn();
+      clock.advance(0);
+      assert.equal((await second).status, 200);
+      assert.deepEqual(instances[0]?.calls, ["0"]);
+      assert.equal(instances[0]?.disposed, 1);
+      await pool.drain();
+    }
+  });
+
+  test("fresh: holds instances ready while there are calls, and none when nobody calls", async () => {
+    const { pool, call, clock } = createBench(
+      { instances: 8, concurrency: 1, queue: 8 },
+      { lifetime: { policy: "fresh", ready: 3 } },
+    );
+    await pool.warm();
+    for (let second = 0; second < 5; second++) {
+      const reply = call();
+      clock.advance(0);
+      await reply;
+      await turn();
+      clock.advance(1000);
+      pool.sweep();
+      await turn();
+      assert.equal(pool.status.ready, 3);
+    }
+    clock.advance(1000);
+    assert.equal(pool.sweep(), 1000);
+    await turn();
+    clock.advance(1000);
+    await turn();
+    assert.equal(pool.status.instances, 0);
+    assert.equal(clock.timers, 0);
+    const cold = call();
+    await turn();
+    clock.advance(0);
+    assert.equal((await cold).status, 200);
+    await pool.drain();
+  });
+
+  test("pinned: is started again after a trap without being called, later each time; calls wait for it", async () => {
+    const bench = createBench({ instances: 1, concurrency: 4, queue: 8 }, { lifetime: { policy: "pinned" } });
+    const { pool, call, clock, instances } = bench;
+    await pool.warm();
+    for (const delayMs of [100, 200, 400]) {
+      const trapping = call({ traps: true });
+      clock.advance(0);
+      await assert.rejects(trapping, code("instance-trapped"));
+      const waiting = call();
+      clock.advance(delayMs - 1);
+      await turn();
+      assert.equal(pool.status.instances, 0);
+      assert.equal(pool.status.queued, 1);
+      clock.advance(1);
+      await turn();
+      clock.advance(0);
+      assert.equal((await waiting).status, 200);
+    }
+    clock.advance(10_000);
+    const trapping = call({ traps: true });
+    clock.advance(0);
+    await assert.rejects(trapping, code("instance-trapped"));
+    await turn();
+    assert.equal(pool.status.instances, 1, "one that lived long enough comes back at once");
+    assert.equal(pool.sweep(), undefined);
+    assert.equal(pool.shed(), false);
+    assert.equal(instances.length, 5);
+    await pool.drain();
+    assert.equal(clock.timers, 0);
+  });
+
+  test("pinned: calls fail at once while it cannot be started, and it is tried again by itself", async () => {
+    const bench = createBench({ instances: 1, concurrency: 4, queue: 8 }, { lifetime: { policy: "pinned" } });
+    const { pool, call, clock } = bench;
+    await pool.warm();
+    bench.failing = 1;
+    const trapping = call({ traps: true });
+    clock.advance(0);
+    await assert.rejects(trapping, code("instance-trapped"));
+    await turn();
+    const waiting = assert.rejects(call(), /start function trapped/);
+    clock.advance(100);
+    await waiting;
+    await assert.rejects(call(), /start function trapped/);
+    clock.advance(200);
+    await turn();
+    assert.equal(pool.status.instances, 1);
+    await pool.drain();
+    assert.equal(clock.timers, 0);
+  });
+
+  test("drain() while a pinned instance waits to be started again ends that", async () => {
+    const { pool, call, clock } = createBench(
+      { instances: 1, concurrency: 4, queue: 8 },
+      { lifetime: { policy: "pinned" } },
+    );
+    await pool.warm();
+    const trapping = call({ traps: true });
+    clock.advance(0);
+    await assert.rejects(trapping);
+    await turn();
+    const gone = new AbortController();
+    const waiting = call({ signal: gone.signal });
+    const drained = pool.drain();
+    gone.abort();
+    await assert.rejects(waiting, code("cancelled"));
+    await drained;
+    assert.equal(clock.timers, 0);
+  });
+
   test("loses no call, keeps every bound and disposes every instance once, whatever happens", async () => {
     const step = fc.oneof(
       { weight: 6, arbitrary: fc.record({ do: fc.constant("call" as const), lasts: fc.nat(20), streams: fc.nat(10) }) },
@@ -266,6 +509,8 @@ describe("createPool()", () => {
       { weight: 2, arbitrary: fc.record({ do: fc.constant("leave" as const), which: fc.nat(30) }) },
       { weight: 4, arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.nat(40) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant("sweep" as const) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant("shed" as const) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant("hold" as const), which: fc.nat(30) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant("fail" as const) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant("drain" as const) }) },
     );
@@ -274,10 +519,24 @@ describe("createPool()", () => {
       concurrency: fc.integer({ min: 1, max: 3 }),
       queue: fc.nat(4),
     });
+    const shape = fc.record({
+      startMs: fc.nat(10),
+      resettable: fc.boolean(),
+      lifetime: fc.record({
+        policy: fc.constantFrom("warm" as const, "fresh" as const, "pinned" as const),
+        requests: fc.integer({ min: 1, max: 5 }),
+        ageMs: fc.integer({ min: 1, max: 100 }),
+        idleMs: fc.integer({ min: 1, max: 100 }),
+        ready: fc.nat(3),
+      }),
+    });
     await fc.assert(
-      fc.asyncProperty(bounds, fc.nat(10), fc.array(step, { maxLength: 60 }), async (limits, startMs, steps) => {
-        const bench = createBench(limits, startMs);
+      fc.asyncProperty(bounds, shape, fc.array(step, { maxLength: 60 }), async (declared, how, steps) => {
+        const { policy } = how.lifetime;
+        const limits = policy === "pinned" ? { ...declared, instances: 1 } : declared;
+        const bench = createBench(limits, how);
         const { pool, clock, instances } = bench;
+        const held: SimulatedInstance[] = [];
         const callers: AbortController[] = [];
         const replies: Promise<unknown>[] = [];
         let settled = 0;
@@ -292,16 +551,31 @@ describe("createPool()", () => {
           if (now.do === "trap") place({ lasts: now.lasts, traps: true });
           if (now.do === "leave") callers[now.which % callers.length]?.abort();
           if (now.do === "advance") clock.advance(now.ms);
-          if (now.do === "sweep") pool.sweep();
+          if (now.do === "sweep") {
+            const againMs = pool.sweep();
+            assert.ok(againMs === undefined || againMs > 0);
+          }
+          if (now.do === "shed") pool.shed();
+          if (now.do === "hold") {
+            const instance = instances[now.which % instances.length];
+            if (instance !== undefined) held.push(instance);
+            instance?.hold();
+          }
           if (now.do === "fail") bench.failing++;
           if (now.do === "drain") void pool.drain();
           if (now.do !== "call") await turn();
           const alive = instances.filter((instance) => instance.disposed === 0).length;
           assert.ok(alive <= limits.instances);
           assert.ok(instances.every((instance) => instance.peak <= limits.concurrency));
+          if (policy === "fresh")
+            assert.ok(
+              instances.every(({ met }) => met === 0),
+              "a call met what another left",
+            );
           assert.ok(pool.status.queued <= limits.queue + limits.instances * limits.concurrency);
         }
         bench.failing = 0;
+        for (const instance of held) instance.release();
         const drained = pool.drain();
         for (let i = 0; i < 200 && settled < replies.length; i++) {
           clock.advance(50);
@@ -316,7 +590,7 @@ describe("createPool()", () => {
         assert.ok(instances.every((instance) => instance.disposed === 1));
         assert.equal(clock.timers, 0);
       }),
-      { numRuns: 150 },
+      { numRuns: 500 },
     );
   });
 });

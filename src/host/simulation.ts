@@ -7,6 +7,10 @@ import { type Call, type Clock, CytoError, header, type Reply } from "../kernel/
 
 export interface SimulatedInstance extends Instance {
   readonly disposed: number;
+  /** Calls that left their trace in it since it was made or reset. */
+  readonly traces: number;
+  /** The most traces that a call met when it came in. */
+  readonly met: number;
   /** The most calls that were in it at a time. */
   readonly peak: number;
   readonly calls: readonly string[];
@@ -19,7 +23,7 @@ export interface SimulatedInstance extends Instance {
  * Headers of a call: `lasts` (milliseconds until the head of the reply), `streams` (milliseconds
  * until its body has ended), `traps` (present: the instance breaks when the time is over).
  */
-export function createSimulatedInstance(clock: Clock, concurrency: number): SimulatedInstance {
+export function createSimulatedInstance(clock: Clock, concurrency: number, resettable = false): SimulatedInstance {
   const failing = new Set<(error: CytoError) => void>();
   const waiting: (() => void)[] = [];
   const calls: string[] = [];
@@ -27,6 +31,8 @@ export function createSimulatedInstance(clock: Clock, concurrency: number): Simu
   let held = 0;
   let peak = 0;
   let disposed = 0;
+  let traces = 0;
+  let met = 0;
   let broken: Error | undefined;
 
   function settle(): void {
@@ -43,6 +49,7 @@ export function createSimulatedInstance(clock: Clock, concurrency: number): Simu
     handle(call: Call): Promise<Reply> {
       if (broken !== undefined || disposed > 0) throw new Error("a broken or disposed instance was called");
       calls.push(call.id);
+      met = Math.max(met, traces++);
       peak = Math.max(peak, ++active);
       return new Promise((resolve, reject) => {
         const milliseconds = (name: string): number => Number(header(call.headers, name) ?? 0);
@@ -85,6 +92,12 @@ export function createSimulatedInstance(clock: Clock, concurrency: number): Simu
     get peak() {
       return peak;
     },
+    get traces() {
+      return traces;
+    },
+    get met() {
+      return met;
+    },
     calls,
     onFinish: undefined,
     hold: () => {
@@ -95,6 +108,13 @@ export function createSimulatedInstance(clock: Clock, concurrency: number): Simu
       settle();
     },
     idle: () => new Promise((resolve) => (active + held === 0 ? resolve() : void waiting.push(resolve))),
+    ...(resettable && {
+      reset() {
+        if (active > 0 || held > 0 || broken !== undefined || disposed > 0) return false;
+        traces = 0;
+        return true;
+      },
+    }),
     memoryBytes: () => 65_536,
     [Symbol.dispose]() {
       disposed++;

@@ -16,5 +16,5 @@ export { createDeadlines, type Deadline, type Deadlines, UNSLOTTED } from "./dea
 export { CytoError, catalog, type ErrorCode, type ErrorDetail, type Retry, toCytoError } from "./error.ts";
 export { type Limits, limits } from "./limits.ts";
 export { nearest } from "./nearest.ts";
-export { hex, type Random, systemRandom } from "./random.ts";
+export { fraction, hex, type Random, systemRandom } from "./random.ts";
 export { createSimulatedClock, type SimulatedClock } from "./simulated-clock.ts";

@@ -13,14 +13,18 @@ export const limits = {
   idleTimeoutMs: 30_000,
   /** Services one request may pass through. */
   hops: 16,
+  /** Threads that serve an app: one a core, up to this. */
+  shards: 64,
   /** Instances of one service on one shard. */
   instances: 16,
   /** Calls in one instance at a time, where its world allows more than one. */
   concurrency: 64,
-  /** Calls that wait for an instance. */
+  /** Calls that wait for an instance, on one shard. */
   queue: 1024,
   /** Linear memory of one instance. */
   memoryBytes: 256 * 1024 * 1024,
+  /** Sockets that one instance may have open, connections waiting to be accepted among them. */
+  sockets: 256,
   /** A key and a value of a keyvalue binding. */
   keyBytes: 1024,
   valueBytes: 8 * 1024 * 1024,

@@ -4,7 +4,7 @@
  * it waits, twice as long each time, by a random part (full jitter), so that callers do not return
  * in step.
  */
-import { type Call, type Clock, CytoError, type Layer, type Random, type Reply } from "../kernel/index.ts";
+import { type Call, type Clock, CytoError, fraction, type Layer, type Random, type Reply } from "../kernel/index.ts";
 import type { CallPolicy } from "./contract.ts";
 
 const idempotent = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
@@ -30,11 +30,6 @@ export function retry(policy: (call: Call) => CallPolicy, clock: Clock, random: 
     }
     return attempt();
   };
-}
-
-function fraction(random: Random): number {
-  const [high, low] = random.bytes(2) as unknown as [number, number];
-  return (high * 256 + low) / 65_536;
 }
 
 /** Settles after the delay; rejects when the caller goes meanwhile. */

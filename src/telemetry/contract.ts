@@ -38,8 +38,16 @@ export interface RequestSample {
 export interface PoolSample {
   readonly service: string;
   readonly instances: number;
+  readonly ready: number;
   readonly active: number;
   readonly queued: number;
-  readonly traps: number;
   readonly memoryBytes: number;
+  /** Counted since its present version was deployed. */
+  readonly calls: number;
+  readonly started: number;
+  readonly failed: number;
+  readonly reset: number;
+  readonly evicted: number;
+  readonly retired: number;
+  readonly traps: number;
 }

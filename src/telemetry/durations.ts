@@ -1,19 +1,17 @@
 /**
  * A histogram that is cheap to add to: one array index a sample. prom-client finds its series by
  * hashing the labels for every sample, which costs more than all else that is counted; so this one
- * counts by itself, and prints Prometheus text when asked.
+ * is plain numbers, which its owner keeps, and is printed as Prometheus text when asked.
  */
-export interface Durations {
-  /** Made once for each set of labels, in the order of `labelNames`, and kept by the caller. */
-  series(...labels: string[]): DurationSeries;
-  text(): string;
-}
-
 export interface DurationSeries {
-  observe(seconds: number): void;
+  /** In the order of the histogram's `labelNames`. */
+  readonly labels: readonly string[];
+  /** Samples by bucket: one for each bound, and one beyond. */
+  readonly counts: number[];
+  sum: number;
 }
 
-export interface DurationsOptions {
+export interface DurationsShape {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly string[];
@@ -21,44 +19,27 @@ export interface DurationsOptions {
   readonly bounds: readonly number[];
 }
 
-export function createDurations({ name, help, labelNames, bounds }: DurationsOptions): Durations {
-  const all = new Map<string, { readonly counts: number[]; sum: number } & DurationSeries>();
+export function observeDuration(series: DurationSeries, bounds: readonly number[], seconds: number): void {
+  let bucket = 0;
+  while (bucket < bounds.length && seconds > bounds[bucket]!) bucket++;
+  series.counts[bucket]!++;
+  series.sum += seconds;
+}
 
-  function print(
-    labels: string,
-    { counts, sum }: { readonly counts: readonly number[]; readonly sum: number },
-  ): string {
+export function printDurations(
+  { name, help, labelNames, bounds }: DurationsShape,
+  all: readonly DurationSeries[],
+): string {
+  const print = ({ labels: values, counts, sum }: DurationSeries): string => {
+    const labels = labelNames.map((label, i) => `${label}="${escaped(values[i]!)}"`).join(",");
     let total = 0;
     const buckets = counts.map((count, i) => {
       total += count;
       return `${name}_bucket{le="${bounds[i] ?? "+Inf"}",${labels}} ${total}\n`;
     });
     return `${buckets.join("")}${name}_sum{${labels}} ${sum}\n${name}_count{${labels}} ${total}\n`;
-  }
-
-  return {
-    series(...values) {
-      const labels = labelNames.map((label, i) => `${label}="${escaped(values[i]!)}"`).join(",");
-      const known = all.get(labels);
-      if (known !== undefined) return known;
-      const series = {
-        counts: new Array<number>(bounds.length + 1).fill(0),
-        sum: 0,
-        observe(seconds: number) {
-          let bucket = 0;
-          while (bucket < bounds.length && seconds > bounds[bucket]!) bucket++;
-          series.counts[bucket]!++;
-          series.sum += seconds;
-        },
-      };
-      all.set(labels, series);
-      return series;
-    },
-    text() {
-      const series = [...all].map(([labels, one]) => print(labels, one));
-      return `# HELP ${name} ${help}\n# TYPE ${name} histogram\n${series.join("")}`;
-    },
   };
+  return `# HELP ${name} ${help}\n# TYPE ${name} histogram\n${all.map(print).join("")}`;
 }
 
 /** As a label's value is written between quotes. */

@@ -11,16 +11,15 @@ import { dirname } from "node:path";
 import pino from "pino";
 import { type Clock, systemClock } from "../kernel/index.ts";
 import type { LogSink } from "./contract.ts";
+import { gatherLines } from "./lines.ts";
 
 export interface LogFile extends AsyncDisposable {
   readonly write: LogSink;
+  /** Whole lines that were gathered elsewhere, each with its line feed, and how many they are. */
+  append(text: string, lines: number): void;
   /** Lines that could not be written. */
   readonly dropped: number;
 }
-
-/** How long lines are gathered, and how many of their characters at the most. */
-const GATHER_MS = 50;
-const GATHER_LENGTH = 64 * 1024;
 
 export interface LogFileOptions {
   readonly clock?: Clock;
@@ -33,14 +32,13 @@ export function openLogFile(file: string, options: LogFileOptions = {}): LogFile
   mkdirSync(dirname(file), { recursive: true });
   let written = sizeOf(file);
   let dropped = 0;
-  let gathered = "";
-  let lines = 0;
-  let timer: Disposable | undefined;
+  /** Lines of the text that is being handed to the stream. */
+  let handed = 0;
   /** From a rename until the new file is open: lines of that time are still gathered. */
   let rotating = false;
   const stream = pino.destination({ dest: file, append: true, sync: false, maxLength: bufferBytes });
   stream.on("drop", () => {
-    dropped += lines;
+    dropped += handed;
   });
   // A disk that is full must not end the process: what cannot be written is lost, and counted.
   stream.on("error", () => dropped++);
@@ -48,14 +46,12 @@ export function openLogFile(file: string, options: LogFileOptions = {}): LogFile
     rotating = false;
   });
 
-  function flush(): void {
-    timer?.[Symbol.dispose]();
-    timer = undefined;
-    if (lines === 0) return;
-    written += gathered.length;
-    stream.write(gathered);
-    gathered = "";
-    lines = 0;
+  const lines = gatherLines(clock, append);
+
+  function append(text: string, count: number): void {
+    handed = count;
+    written += text.length;
+    stream.write(text);
     if (written > fileBytes && !rotating) rotate();
   }
 
@@ -71,18 +67,14 @@ export function openLogFile(file: string, options: LogFileOptions = {}): LogFile
   }
 
   return {
-    write(record) {
-      gathered += `${JSON.stringify(record)}\n`;
-      lines++;
-      if (gathered.length > GATHER_LENGTH) flush();
-      else timer ??= clock.after(GATHER_MS, flush);
-    },
+    write: lines.write,
+    append,
     get dropped() {
       return dropped;
     },
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
-        flush();
+        lines.flush();
         stream.once("close", () => resolve());
         stream.end();
       }),

@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import fc from "fast-check";
 import { createSimulatedClock } from "../kernel/index.ts";
-import type { LogRecord, RequestSample } from "./index.ts";
-import { createAccessLog, createMetrics, openLogFile } from "./index.ts";
+import type { LogRecord, MetricsSource, RequestSample } from "./index.ts";
+import { createAccessLog, createCounter, createMetrics, openLogFile } from "./index.ts";
 
 function sample(changes: Partial<RequestSample> = {}): RequestSample {
   return {
@@ -27,12 +28,17 @@ function sample(changes: Partial<RequestSample> = {}): RequestSample {
   };
 }
 
+function source(changes: Partial<MetricsSource> = {}): MetricsSource {
+  return { tallies: [], pools: [], shards: 1, deaths: 0, ...changes };
+}
+
 describe("createMetrics()", () => {
   test("counts requests, errors and durations per service and route", async () => {
-    const metrics = createMetrics(() => []);
-    metrics.observe(sample());
-    metrics.observe(sample());
-    metrics.observe(sample({ status: 503, error: "overloaded" }));
+    const counter = createCounter();
+    const metrics = createMetrics(async () => source({ tallies: [counter.tally] }));
+    counter.observe(sample());
+    counter.observe(sample());
+    counter.observe(sample({ status: 503, error: "overloaded" }));
     const { text, contentType } = await metrics.expose();
     assert.match(contentType, /^text\/plain/);
     const labels = 'service="catalog",route="GET /products/{sku}"';
@@ -44,10 +50,11 @@ describe("createMetrics()", () => {
   });
 
   test("never takes a label from what a client sends", async () => {
-    const metrics = createMetrics(() => []);
+    const counter = createCounter();
+    const metrics = createMetrics(async () => source({ tallies: [counter.tally] }));
     for (let i = 0; i < 50; i++) {
       const path = `/made/up/${i}`;
-      metrics.observe(
+      counter.observe(
         sample({ method: `M${i}`, path, host: `h${i}`, route: undefined, service: undefined, status: 404 }),
       );
     }
@@ -59,13 +66,56 @@ describe("createMetrics()", () => {
   });
 
   test("asks the pools at each scrape", async () => {
-    const pool = { service: "cart", instances: 2, active: 3, queued: 1, traps: 0, memoryBytes: 65_536 };
+    const levels = { instances: 2, ready: 1, active: 3, queued: 1, memoryBytes: 65_536 };
+    const counts = { calls: 9, started: 4, failed: 1, reset: 5, evicted: 1, retired: 2, traps: 0 };
+    const pool = { service: "cart", ...levels, ...counts };
     const pools = [pool];
-    const metrics = createMetrics(() => pools);
-    assert.ok((await metrics.expose()).text.includes('cytoplane_instances{service="cart"} 2'));
+    const metrics = createMetrics(async () => source({ pools }));
+    const first = (await metrics.expose()).text;
+    for (const line of ['cytoplane_instances{service="cart"} 2', 'cytoplane_instances_reset_total{service="cart"} 5']) {
+      assert.ok(first.includes(line), line);
+    }
     pools[0] = { ...pool, service: "checkout", instances: 1 };
     const { text } = await metrics.expose();
     assert.ok(text.includes('cytoplane_instances{service="checkout"} 1') && !text.includes('{service="cart"}'));
+  });
+});
+
+describe("metrics of several shards", () => {
+  test("are those of one that had served it all, and tell how the work was spread", async () => {
+    const outcome = fc.record({
+      service: fc.constantFrom("catalog", "cart"),
+      status: fc.constantFrom(200, 404, 503),
+      // Eighths of a second, which add up exactly in any order.
+      durationMs: fc.nat(320).map((eighths) => eighths * 125),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(2), outcome), { maxLength: 40 }), async (samples) => {
+        const whole = createCounter();
+        const shards = [createCounter(), createCounter(), createCounter()];
+        for (const [shard, changes] of samples) {
+          whole.observe(sample(changes));
+          shards[shard]!.observe(sample(changes));
+        }
+        // As they come from another thread.
+        const tallies = shards.map(({ tally }) => structuredClone(tally));
+        const served = async (source: MetricsSource) => {
+          const { text } = await createMetrics(async () => source).expose();
+          return text
+            .split("\n")
+            .filter((line) => line.startsWith("http_server"))
+            .sort();
+        };
+        assert.deepEqual(await served(source({ tallies })), await served(source({ tallies: [whole.tally] })));
+        const { text } = await createMetrics(async () => source({ tallies, shards: 2, deaths: 1 })).expose();
+        for (const [shard, { length }] of [0, 1, 2].map((i) => [i, samples.filter(([s]) => s === i)] as const)) {
+          assert.ok(text.includes(`cytoplane_shard_requests_total{shard="${shard}"} ${length}\n`));
+        }
+        assert.match(text, /^cytoplane_shards 2$/m);
+        assert.match(text, /^cytoplane_shard_deaths_total 1$/m);
+      }),
+      { numRuns: 25 },
+    );
   });
 });
 

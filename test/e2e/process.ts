@@ -121,12 +121,18 @@ export async function runProcess(
   return { code, stdout, stderr };
 }
 
+export interface CytoOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly timeoutMs?: number;
+  /** One, unless said. */
+  readonly shards?: number;
+}
+
 /** `cyto <args>` on free ports, ready when it prints its ready line. */
-export function startCyto(
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly timeoutMs?: number } = {},
-): Promise<Running> {
-  return startProcess({ ...options, args: [`${root}bin/cyto.js`, ...args, ...free], ready: gatewayAddress });
+export function startCyto(args: readonly string[], { shards = 1, ...options }: CytoOptions = {}): Promise<Running> {
+  const all = [`${root}bin/cyto.js`, ...args, ...free, "--shards", String(shards)];
+  return startProcess({ ...options, args: all, ready: gatewayAddress });
 }
 
 export function runCyto(

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { request } from "undici";
 import { runCyto, startCyto } from "./process.ts";
 
 /** Built by somebody else, unchanged: see test/guests/README.md. */
 const component = fileURLToPath(new URL("../guests/wstd.wasm", import.meta.url));
+const handler = fileURLToPath(new URL("../guests/handler.wasm", import.meta.url));
 
 describe("cyto serve", () => {
   let folder: string;
@@ -20,6 +22,45 @@ describe("cyto serve", () => {
   test("answers with a component that nobody here wrote, and stops in peace", async () => {
     await using server = await startCyto(["serve", component]);
     const replies = await Promise.all(Array.from({ length: 50 }, () => fetch(server.address)));
+    for (const reply of replies) assert.equal(reply.status, 200, await reply.text());
+    server.signal("SIGTERM");
+    assert.equal(await server.exited, 0, server.output());
+  });
+
+  test("answers with a service of wasi:http 0.3: many calls at a time, bodies and trailers both ways", async () => {
+    await using server = await startCyto(["serve", handler, "--egress", "127.0.0.1"]);
+    const asleep = Array.from({ length: 40 }, () => fetch(new URL("/sleep?ms=100", server.address)));
+    const hello = await fetch(new URL("/hello", server.address));
+    assert.equal(await hello.text(), "Hello, WASI 0.3!");
+    for (const reply of await Promise.all(asleep)) assert.equal(await reply.text(), "slept");
+
+    const sent = Buffer.alloc(3_000_000, "sent");
+    const echoed = await fetch(new URL("/copy", server.address), { method: "POST", body: sent });
+    assert.ok(Buffer.from(await echoed.arrayBuffer()).equals(sent));
+
+    const trailing = await request(new URL("/trailers", server.address));
+    assert.equal(await trailing.body.text(), "body");
+    assert.deepEqual(trailing.trailers, { "x-sum": ["1", "2"] });
+
+    const refused = await fetch(new URL("/fetch-text?target=example.com/", server.address));
+    assert.equal(await refused.text(), "ErrorCode::HttpRequestDenied");
+    for (const [path, status] of [
+      ["/error", 500],
+      ["/trap", 502],
+      ["/status?code=150", 502],
+      ["/nowhere", 404],
+    ] as const)
+      assert.equal((await fetch(new URL(path, server.address))).status, status, path);
+    assert.equal((await fetch(new URL("/hello", server.address))).status, 200, "another instance has taken over");
+    server.signal("SIGTERM");
+    assert.equal(await server.exited, 0, server.output());
+  });
+
+  test("answers from several shards, and stops in peace", async () => {
+    await using server = await startCyto(["serve", component], { shards: 2 });
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, () => fetch(server.address, { headers: { connection: "close" } })),
+    );
     for (const reply of replies) assert.equal(reply.status, 200, await reply.text());
     server.signal("SIGTERM");
     assert.equal(await server.exited, 0, server.output());

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rebuilds the guests that are committed beside this file: ./build.sh [hello|probe|system|wstd|rust|c|go|python]...
+# Rebuilds the guests that are committed beside this file:
+# ./build.sh [hello|probe|handler|middleware|sockets|sockets-async|system|wstd|rust|c|go|python]...
 # README.md tells what each of them needs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +21,7 @@ compile() {
   clang --target=wasm32-wasi --sysroot=/usr -Oz -Wl,--strip-all "$@"
 }
 
-[ $# -gt 0 ] || set -- hello probe system wstd rust c go
+[ $# -gt 0 ] || set -- hello probe handler middleware sockets sockets-async system wstd rust c go
 for name in "$@"; do
   case "$name" in
   rust)
@@ -62,7 +63,7 @@ for name in "$@"; do
     ;;
   *)
     cargo build --manifest-path "$here/$name/Cargo.toml" --locked --release --target wasm32-wasip2
-    shrink "$built/$name.wasm" "$here/$name.wasm"
+    shrink "$built/$(echo "$name" | tr - _).wasm" "$here/$name.wasm"
     ;;
   esac
 done

@@ -2,10 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { type Component, type Grants, type Instance, type KeyValueBucket, load } from "../../src/component/index.ts";
 import { wasiImports } from "../../src/component/wasi/standard.ts";
+import { openHandlerInstance } from "../../src/component/world/handler.ts";
 import { createHttpState, openHttpInstance } from "../../src/component/world/http.ts";
 import { type Body, type Call, CytoError, type Reply, systemClock, systemRandom } from "../../src/kernel/index.ts";
 
-export type GuestName = "probe" | "system" | "wstd";
+export type GuestName = "probe" | "handler" | "middleware" | "sockets" | "sockets-async" | "system" | "wstd";
 
 export interface OpenGuest extends Disposable {
   readonly instance: Instance;
@@ -35,7 +36,9 @@ export function openGuest(component: Component, given: Partial<Grants> = {}): Op
   const lines: string[] = [];
   const grants = grantsOf(lines, given);
   const state = createHttpState(grants);
-  const instance = openHttpInstance(component.instantiate(wasiImports(grants, state)), state);
+  const core = component.instantiate(wasiImports(grants, state));
+  const instance =
+    component.world === "handler" ? openHandlerInstance(core, state, concurrency) : openHttpInstance(core, state);
   const call = (target: string, options?: CallOptions) => instance.handle(toCall(target, options));
   return {
     instance,
@@ -95,6 +98,9 @@ export function mapBucket(late: boolean, pageKeys = 2): KeyValueBucket {
     },
   };
 }
+
+/** Calls that an instance takes at a time, where its world allows more than one. */
+const concurrency = 16;
 
 function denied(what: string): never {
   throw new CytoError("not-permitted", `Cannot ${what}: the test grants nothing`);

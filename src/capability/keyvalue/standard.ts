@@ -2,16 +2,15 @@
 import { type Clock, CytoError, nearest } from "../../kernel/index.ts";
 import type { KeyValueProvider } from "./contract.ts";
 import { createMemoryKeyValue } from "./memory.ts";
+import { createRemoteKeyValue, type KeyValueOwnerLink, readHere } from "./remote.ts";
 import { createSqliteKeyValue } from "./sqlite.ts";
 
 export type KeyValueProviderName = "sqlite" | "redis" | "memory";
 
+export type KeyValueProviders = Readonly<Record<KeyValueProviderName, KeyValueProvider>>;
+
 /** Made once a cell: its providers hold what bindings share. */
-export function createKeyValueProviders({
-  clock,
-}: {
-  readonly clock: Clock;
-}): Readonly<Record<KeyValueProviderName, KeyValueProvider>> {
+export function createKeyValueProviders({ clock }: { readonly clock: Clock }): KeyValueProviders {
   return {
     // The default: durable, on one machine, with nothing to install.
     sqlite: createSqliteKeyValue({ clock }),
@@ -19,6 +18,17 @@ export function createKeyValueProviders({
     redis: createRedisOnDemand(clock),
     // For tests, and for what may be lost with the process.
     memory: createMemoryKeyValue(),
+  };
+}
+
+/** The same for one of several threads: what the process itself keeps has one owner among them. */
+export function createShardKeyValueProviders(clock: Clock, owner: KeyValueOwnerLink): KeyValueProviders {
+  return {
+    // Many readers, one writer.
+    sqlite: readHere(createSqliteKeyValue({ clock }), createRemoteKeyValue("sqlite", owner)),
+    // The server is the owner.
+    redis: createRedisOnDemand(clock),
+    memory: createRemoteKeyValue("memory", owner),
   };
 }
 

@@ -4,8 +4,10 @@
  * An entry is `host`, `host:port`, `*.host` (any name below it, not itself), each with `http://` or
  * `https://` before it or not. Without a port it means the default port of the scheme; without a
  * scheme, both. What counts is the authority that the request names, never what DNS makes of it.
+ * Entries of sockets, `tcp://…` and `udp://…`, permit no request.
  */
 import { CytoError } from "../../kernel/index.ts";
+import { isSocketEntry } from "../sockets/rule.ts";
 
 export type Egress = readonly EgressRule[];
 
@@ -21,9 +23,10 @@ interface EgressRule {
 
 /** Throws for an entry that cannot be read, naming its place. */
 export function readEgress(service: string, entries: readonly string[]): Egress {
-  return entries.map((entry, index) => {
+  return entries.flatMap((entry, index) => {
+    if (isSocketEntry(entry)) return [];
     const rule = readRule(entry);
-    if (rule !== undefined) return rule;
+    if (rule !== undefined) return [rule];
     throw new CytoError(
       "invalid-manifest",
       `Cannot read services.${service}.egress[${index}]: "${entry.replace(/[^/]*@/, "…@")}" names no host`,

@@ -26,6 +26,8 @@ export interface Exchange {
     trailers: () => Headers,
     toError: (error: unknown) => CytoError,
   ): AsyncIterable<Uint8Array, unknown>;
+  /** The request is on a connection: what bounded the wait for one is over. */
+  connected(): void;
   end(): void;
 }
 
@@ -41,6 +43,10 @@ export function createExchange({ host, request, parent, deadlineMs, clock }: Exc
     new CytoError("deadline-exceeded", `Cannot get a reply from ${host}: the time of the call that needs it is over`, {
       hint: "Raise the policy's timeout, or find out why the host is slow.",
     });
+  const unconnected = () =>
+    new CytoError("upstream-failed", `Cannot call ${host}: there was no connection to it in the time that was given`, {
+      cause: Object.assign(new Error("no connection in time"), { code: "UND_ERR_CONNECT_TIMEOUT" }),
+    });
   const cut = (reason: CytoError) => {
     end();
     abort.abort(reason);
@@ -53,6 +59,10 @@ export function createExchange({ host, request, parent, deadlineMs, clock }: Exc
   };
 
   const timer = clock.after(Math.min(Math.max(0, deadlineMs - clock.now()), timerMaxMs), () => cut(late()));
+  const connecting =
+    request.connectTimeoutMs === undefined
+      ? undefined
+      : clock.after(Math.min(request.connectTimeoutMs, timerMaxMs), () => cut(unconnected()));
   const signals = parent === undefined ? [request.signal] : [request.signal, parent.signal];
   for (const signal of signals) {
     signal.addEventListener("abort", gone);
@@ -63,6 +73,7 @@ export function createExchange({ host, request, parent, deadlineMs, clock }: Exc
     if (ended) return;
     ended = true;
     timer[Symbol.dispose]();
+    connecting?.[Symbol.dispose]();
     for (const signal of signals) signal.removeEventListener("abort", gone);
     // A producer that fails while it is given up has nobody left to tell.
     producer?.return?.().catch(() => undefined);
@@ -71,6 +82,7 @@ export function createExchange({ host, request, parent, deadlineMs, clock }: Exc
   return {
     signal: abort.signal,
     body: producer === undefined ? request.body : { [Symbol.asyncIterator]: () => producer },
+    connected: () => connecting?.[Symbol.dispose](),
     end,
     read(source, trailers, toError) {
       const chunks = source[Symbol.asyncIterator]();

@@ -137,6 +137,27 @@ describe("outgoing", () => {
     }
   });
 
+  test("bounds the wait for a connection by what the request says, and nothing after it", async (t) => {
+    const { host, url } = await serve(t, (_request, response) => void setTimeout(() => response.end("late"), 80));
+    await using outgoing = create([host]);
+    const patient = await outgoing.fetch(ask(url, { connectTimeoutMs: 50 }), undefined);
+    assert.equal(await gather(patient.body), "late");
+    async function* trailed(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("a");
+    }
+    const announcing = { method: "POST", headers: [["trailer", "x-sum"]] as Headers, connectTimeoutMs: 50 };
+    const again = await outgoing.fetch(ask(url, { ...announcing, body: trailed() }), undefined);
+    assert.equal(await gather(again.body), "late");
+    await using full = createOutgoing({ service: "shop", allow: [host], clock: systemClock, connections: 1 });
+    const holding = full.fetch(ask(url), undefined);
+    await assert.rejects(full.fetch(ask(url, { connectTimeoutMs: 5 }), undefined), (error: CytoError) => {
+      assert.equal(error.code, "upstream-failed");
+      assert.match(error.message, /no connection to it in the time/);
+      return true;
+    });
+    await gather((await holding).body);
+  });
+
   test("breaks off a request whose body fails before its announced trailers", async (t) => {
     const arrived = Promise.withResolvers<void>();
     const broken = Promise.withResolvers<void>();

@@ -104,7 +104,7 @@ async function send(
   url: URL,
   request: OutgoingRequest,
   parent: Call | undefined,
-  { signal, body }: Exchange,
+  { signal, body, connected }: Exchange,
 ): Promise<Response> {
   const { method } = request;
   // The length of a body at hand is known here; that of a stream only to the guest.
@@ -112,11 +112,12 @@ async function send(
   const headers = causedBy(parent, request.headers).filter(([name]) => streamed || name !== "content-length");
   const announced = header(request.headers, "trailer");
   if (streamed && announced !== undefined) {
-    const message = await trailing.send({ url, method, headers, announced, body, signal });
+    const message = await trailing.send({ url, method, headers, announced, body, signal, connected });
     const { statusCode, rawHeaders } = message;
     return { status: statusCode!, rawHeaders, body: message, trailers: () => pairs(message.rawTrailers) };
   }
-  const response = await agent.request({
+  const notice = request.connectTimeoutMs === undefined ? undefined : onConnection(connected);
+  const response = await (notice === undefined ? agent : agent.compose(notice)).request({
     origin: url.origin,
     path: url.pathname + url.search,
     method: method as Dispatcher.HttpMethod,
@@ -134,6 +135,21 @@ async function send(
         [values].flat().map((value) => [name, value] as const),
       ),
   };
+}
+
+/** Tells when a request goes out on its connection. */
+function onConnection(connected: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      onRequestStart(...start) {
+        connected();
+        handler.onRequestStart?.(...start);
+      },
+      onResponseStart: (...head) => handler.onResponseStart?.(...head),
+      onResponseData: (...chunk) => handler.onResponseData?.(...chunk),
+      onResponseEnd: (...end) => handler.onResponseEnd?.(...end),
+      onResponseError: (...error) => handler.onResponseError?.(...error),
+    });
 }
 
 function toReply(response: Response, method: string, exchange: Exchange, host: string): Reply {

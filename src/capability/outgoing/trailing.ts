@@ -23,6 +23,8 @@ export interface TrailingRequest {
   readonly announced: string;
   readonly body: AsyncIterable<Uint8Array, unknown>;
   readonly signal: AbortSignal;
+  /** Told when the request has a connection. */
+  connected(): void;
 }
 
 export interface Trailing extends Disposable {
@@ -36,7 +38,7 @@ export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca 
   const secure = new https.Agent({ ...settings, ...(ca !== undefined && { ca }) });
 
   return {
-    send({ url, method, headers, announced, body, signal }) {
+    send({ url, method, headers, announced, body, signal, connected }) {
       return new Promise((resolve, reject) => {
         const options = { method, signal, maxHeaderSize: headerBytes };
         const request =
@@ -52,7 +54,7 @@ export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca 
           request.destroy(thrown as Error);
           return;
         }
-        boundConnect(request, connectTimeoutMs);
+        boundConnect(request, connectTimeoutMs, connected);
         write(request, body).catch((thrown) => request.destroy(thrown as Error));
       });
     },
@@ -63,9 +65,13 @@ export function createTrailing({ headerBytes, connectTimeoutMs, connections, ca 
   };
 }
 
-function boundConnect(request: http.ClientRequest, connectTimeoutMs: number): void {
+function boundConnect(request: http.ClientRequest, connectTimeoutMs: number, connected: () => void): void {
   request.once("socket", (socket) => {
-    if (!socket.connecting) return;
+    if (!socket.connecting) {
+      connected();
+      return;
+    }
+    socket.once("connect", connected);
     const late = setTimeout(() => {
       request.destroy(Object.assign(new Error("connect timed out"), { code: "ETIMEDOUT" }));
     }, connectTimeoutMs);

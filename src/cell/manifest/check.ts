@@ -5,6 +5,7 @@
 import { statSync } from "node:fs";
 import { extname } from "node:path";
 import { readEgress } from "../../capability/outgoing/egress.ts";
+import { readListen, readSocketEgress } from "../../capability/sockets/sockets.ts";
 import { findConflicts } from "../../gateway/conflict.ts";
 import type { Route } from "../../gateway/contract.ts";
 import { toCytoError } from "../../kernel/index.ts";
@@ -20,8 +21,8 @@ export function checkApp(app: App, root: Tree, routeTrees: ReadonlyMap<RouteDecl
   const services = fields(field(root, "services"));
   const findings: Finding[] = [];
   for (const [name, tree, key] of services) {
-    findings.push(...checkCode(app, name, tree, key), ...checkCalls(app, tree), ...checkEgress(tree));
-    findings.push(...checkDirectories(app, name, tree), ...checkPlainSecrets(tree));
+    findings.push(...checkCode(app, name, tree, key), ...checkCalls(app, tree), ...checkHosts(tree));
+    findings.push(...checkDirectories(app, name, tree), ...checkPlainSecrets(tree), ...checkInstances(app, name, tree));
     const service = app.services[name];
     const called = Object.values(app.services).some((other) => other.calls.includes(name));
     const told = tree.kind === "map" && !tree.incomplete && items(field(tree, "routes")).length === 0;
@@ -107,17 +108,26 @@ function checkCycles(app: App, root: Tree): Finding[] {
   return findings;
 }
 
-function checkEgress(tree: Tree): Finding[] {
-  return items(field(tree, "egress")).flatMap((item) => {
-    const host = text(item);
-    if (host === undefined) return [];
-    try {
-      readEgress("", [host]);
-      return [];
-    } catch (error) {
-      return [{ at: item.at, message: `"${withoutCredentials(host)}" names no host`, hint: toCytoError(error).hint }];
-    }
-  });
+/** What `egress` and `listen` name can be read. */
+function checkHosts(tree: Tree): Finding[] {
+  const check = (key: string, what: string, read: (service: string, entries: readonly string[]) => unknown) =>
+    items(field(tree, key)).flatMap((item) => {
+      const host = text(item);
+      if (host === undefined) return [];
+      try {
+        read("", [host]);
+        return [];
+      } catch (error) {
+        return [
+          { at: item.at, message: `"${withoutCredentials(host)}" names no ${what}`, hint: toCytoError(error).hint },
+        ];
+      }
+    });
+  return [
+    ...check("egress", "host", readEgress),
+    ...check("egress", "host and port", readSocketEgress),
+    ...check("listen", "address and port", readListen),
+  ];
 }
 
 function checkDirectories(app: App, name: string, tree: Tree): Finding[] {
@@ -129,6 +139,19 @@ function checkDirectories(app: App, name: string, tree: Tree): Finding[] {
     return [{ at: value.at, message: `the directory for ${guest} ${message}`, hint: `looked for ${host}` }];
   });
 }
+
+/** What a service says of its instances and its policy has no use for. */
+function checkInstances(app: App, name: string, tree: Tree): Finding[] {
+  const policy = app.services[name]?.instances.policy ?? "warm";
+  const unused: readonly string[] = unusedBy[policy];
+  return fields(field(tree, "instances")).flatMap(([word, , key]) => {
+    if (!unused.includes(word)) return [];
+    const message = `${word} has no effect on ${policy} instances`;
+    return [{ at: key, severity: "warning" as const, message, hint: "remove it, or choose another policy" }];
+  });
+}
+
+const unusedBy = { warm: [], fresh: ["requests", "age"], pinned: ["requests", "age", "idle", "ready"] } as const;
 
 /** A secret written down in plain sight. Its value is in no message. */
 function checkPlainSecrets(tree: Tree): Finding[] {

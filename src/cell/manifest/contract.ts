@@ -27,8 +27,10 @@ export interface ServiceDeclaration {
   readonly config: Readonly<Record<string, string>>;
   /** Names of the secrets it may read. */
   readonly secrets: readonly string[];
-  /** Hosts it may reach outside: `api.example.com`, `*.example.com`, `127.0.0.1:9000`. */
+  /** Hosts it may reach outside: `api.example.com`, `*.example.com`, `127.0.0.1:9000`, `tcp://db.internal:5432`. */
   readonly egress: readonly string[];
+  /** Where its own sockets may be reached: `tcp://0.0.0.0:5000`. */
+  readonly listen: readonly string[];
   /** Services it may call. */
   readonly calls: readonly string[];
   /** Host directories it may see, for components that use a file system. */
@@ -36,6 +38,7 @@ export interface ServiceDeclaration {
   readonly environment: Readonly<Record<string, string>>;
   readonly policy: PolicyDeclaration;
   readonly limits: Partial<Limits>;
+  readonly instances: InstancesDeclaration;
 }
 
 export interface RouteDeclaration {
@@ -65,6 +68,15 @@ export type BindingDeclaration = {
 export interface PolicyDeclaration {
   readonly timeoutMs?: number;
   readonly retry?: { readonly attempts: number };
+}
+
+/** How its instances come and go; what is absent has a default. */
+export interface InstancesDeclaration {
+  readonly policy?: "warm" | "fresh" | "pinned";
+  readonly requests?: number;
+  readonly ageMs?: number;
+  readonly idleMs?: number;
+  readonly ready?: number;
 }
 
 /** One thing wrong with a manifest, and where. */

@@ -6,7 +6,14 @@
 import { resolve } from "node:path";
 import { type KeyValueChoice, readKeyValueChoice } from "../../capability/keyvalue/standard.ts";
 import { type Limits, toCytoError } from "../../kernel/index.ts";
-import type { App, BindingDeclaration, PolicyDeclaration, RouteDeclaration, ServiceDeclaration } from "./contract.ts";
+import type {
+  App,
+  BindingDeclaration,
+  InstancesDeclaration,
+  PolicyDeclaration,
+  RouteDeclaration,
+  ServiceDeclaration,
+} from "./contract.ts";
 import { toBytes, toMilliseconds } from "./quantity.ts";
 import { readRoute } from "./route.ts";
 import { limitUnit } from "./schema.ts";
@@ -25,6 +32,7 @@ export function declareApp(root: Tree, environment: string, directory: string): 
   const name = text(field(root, "app")) ?? "";
   const limits = readLimits(field(root, "limits"));
   const policy = readPolicy(field(root, "policy"));
+  const instances = readInstances(field(root, "instances"));
   const services: Record<string, ServiceDeclaration> = {};
 
   for (const [service, tree] of fields(field(root, "services"))) {
@@ -55,6 +63,7 @@ export function declareApp(root: Tree, environment: string, directory: string): 
       config: texts(field(tree, "config")),
       secrets: names(field(tree, "secrets")),
       egress: names(field(tree, "egress")),
+      listen: names(field(tree, "listen")),
       calls: names(field(tree, "calls")),
       directories: fields(field(tree, "directories")).map(([guest, value]) => ({
         guest,
@@ -64,6 +73,7 @@ export function declareApp(root: Tree, environment: string, directory: string): 
       environment: texts(field(tree, "environment")),
       policy: { ...policy, ...readPolicy(field(tree, "policy")) },
       limits: { ...limits, ...readLimits(field(tree, "limits")) },
+      instances: { ...instances, ...readInstances(field(tree, "instances")) },
     };
   }
   return { app: { name, environment, directory, services, limits }, routeTrees, findings };
@@ -93,6 +103,19 @@ function readPolicy(tree: Tree | undefined): PolicyDeclaration {
   return {
     ...(timeout !== undefined && { timeoutMs: toMilliseconds(timeout) }),
     ...(attempts !== undefined && { retry: { attempts: Number(attempts.value) } }),
+  };
+}
+
+function readInstances(tree: Tree | undefined): InstancesDeclaration {
+  const policy = text(field(tree, "policy"));
+  const [age, idle] = ["age", "idle"].map((name) => text(field(tree, name)));
+  const [requests, ready] = ["requests", "ready"].map((name) => leaf(field(tree, name))?.value);
+  return {
+    ...(policy !== undefined && { policy: policy as NonNullable<InstancesDeclaration["policy"]> }),
+    ...(requests !== undefined && { requests: Number(requests) }),
+    ...(age !== undefined && { ageMs: toMilliseconds(age) }),
+    ...(idle !== undefined && { idleMs: toMilliseconds(idle) }),
+    ...(ready !== undefined && { ready: Number(ready) }),
   };
 }
 

@@ -45,7 +45,7 @@ export function overlay(root: Tree, environment: string): Overlaid {
     if (name === "environments") continue;
     entries.set(name, { key, value: name === "services" && services !== undefined ? services : value });
   }
-  for (const name of ["policy", "limits"]) {
+  for (const name of ["policy", "limits", "instances"]) {
     const changes = field(over, name);
     const base = entries.get(name);
     if (changes !== undefined)

@@ -75,11 +75,13 @@ describe("readManifest() reads", () => {
           config: {},
           secrets: [],
           egress: [],
+          listen: [],
           calls: [],
           directories: [],
           environment: {},
           policy: {},
           limits: {},
+          instances: {},
         },
       },
     });
@@ -90,6 +92,7 @@ describe("readManifest() reads", () => {
 app: shop
 limits: { bodyBytes: 1MB, headerBytes: 8KiB, hops: 4 }
 policy: { timeout: 1m, retry: { attempts: 3 } }
+instances: { requests: 50, age: 2h, ready: 1 }
 services:
   catalog:
     component: ./service.wasm
@@ -109,6 +112,7 @@ services:
     environment: { MODE: fast }
     policy: { timeout: 2.5s }
     limits: { bodyBytes: 10MB, memoryBytes: 64MiB, timeoutMs: 500, instances: 2 }
+    instances: { policy: fresh, idle: 1.5m, ready: 4 }
 `;
     const app = appOf(source);
     assert.deepEqual(app.limits, { bodyBytes: 1_000_000, headerBytes: 8192, hops: 4 });
@@ -151,6 +155,7 @@ services:
       timeoutMs: 500,
       instances: 2,
     });
+    assert.deepEqual(service.instances, { policy: "fresh", requests: 50, ageMs: 7_200_000, idleMs: 90_000, ready: 4 });
   });
 
   test("anchors, aliases and merge keys", () => {

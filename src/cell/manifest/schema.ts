@@ -151,6 +151,36 @@ const policy: Schema = {
   additionalProperties: false,
 };
 
+const instances: Schema = {
+  type: "object",
+  description: "How instances come and go. How many there may be is said under limits.",
+  properties: {
+    policy: {
+      type: "string",
+      enum: ["warm", "fresh", "pinned"],
+      default: "warm",
+      description:
+        "`warm`: an instance takes calls until it is worn. `fresh`: every request meets an instance that nobody has used. `pinned`: one instance that lives, started again after a trap.",
+    },
+    requests: {
+      type: "integer",
+      minimum: 1,
+      default: 100_000,
+      description: "Calls after which a warm instance is replaced; each draws its own number, from half of this on.",
+    },
+    age: duration("The age at which a warm instance is replaced; each draws its own, from half of this on.", "1h"),
+    idle: duration("How long an instance stays that nobody calls; the last one goes too.", "60s"),
+    ready: {
+      type: "integer",
+      minimum: 0,
+      maximum: 4096,
+      description: "Empty instances made ahead for the next requests, as long as there are any: 0, with fresh 2.",
+    },
+  },
+  additionalProperties: false,
+  examples: [{ policy: "fresh" }],
+};
+
 type Unit = "count" | "bytes" | "ms";
 interface LimitText {
   readonly unit: Unit;
@@ -167,10 +197,12 @@ const limitTexts: Readonly<Record<keyof Limits, LimitText>> = {
   headerTimeoutMs: { unit: "ms", scope: "app", description: "How long a client may take to send its header." },
   idleTimeoutMs: { unit: "ms", scope: "app", description: "How long a client may pause while it sends a body." },
   hops: { unit: "count", scope: "app", description: "Services that one request may pass through.", maximum: 64 },
-  instances: { unit: "count", scope: "service", description: "Instances of a service at a time.", maximum: 4096 },
+  shards: { unit: "count", scope: "app", description: "Threads that serve: one a core, up to this.", maximum: 1024 },
+  instances: { unit: "count", scope: "service", description: "Instances of a service on one shard.", maximum: 4096 },
   concurrency: { unit: "count", scope: "service", description: "Calls inside one instance at a time.", maximum: 65536 },
-  queue: { unit: "count", scope: "service", description: "Calls that wait for an instance.", maximum: 1_000_000 },
+  queue: { unit: "count", scope: "service", description: "Calls that wait for one on a shard.", maximum: 1_000_000 },
   memoryBytes: { unit: "bytes", scope: "service", description: "Linear memory of one instance.", maximum: 2 ** 32 },
+  sockets: { unit: "count", scope: "service", description: "Sockets of one instance at a time.", maximum: 65536 },
   keyBytes: { unit: "bytes", scope: "service", description: "The longest key of a keyvalue binding." },
   valueBytes: { unit: "bytes", scope: "service", description: "The longest value of a keyvalue binding." },
 };
@@ -267,10 +299,20 @@ const service: Schema = {
     },
     egress: {
       type: "array",
-      description: "Hosts outside that the code may reach: `api.example.com`, `*.example.com`, `127.0.0.1:9000`.",
+      description:
+        "Hosts outside that the code may reach: `api.example.com`, `*.example.com`, `127.0.0.1:9000` by HTTP; `tcp://db.internal:5432`, `udp://10.0.0.0/8:53` by sockets.",
       items: { type: "string" },
       uniqueItems: true,
-      examples: [["api.example.com"]],
+      examples: [["api.example.com"], ["tcp://db.internal:5432"]],
+      default: [],
+    },
+    listen: {
+      type: "array",
+      description:
+        "Addresses that the code's own sockets may be reached at: `tcp://0.0.0.0:5000`, `udp://127.0.0.1:53`.",
+      items: { type: "string" },
+      uniqueItems: true,
+      examples: [["tcp://0.0.0.0:5000"]],
       default: [],
     },
     calls: {
@@ -307,6 +349,7 @@ const service: Schema = {
     },
     policy,
     limits: limitsOf("service"),
+    instances,
   },
   additionalProperties: false,
 };
@@ -328,6 +371,7 @@ export const manifestSchema: Schema = {
     },
     policy: { ...policy, description: "Policy of every service that says nothing else." },
     limits: limitsOf("app"),
+    instances: { ...instances, description: "How the instances of every service come and go that says nothing else." },
     environments: {
       type: "object",
       description: "What differs in an environment (`--env production`); laid over the rest, map by map.",
@@ -342,6 +386,7 @@ export const manifestSchema: Schema = {
           services: { type: "object", description: "Services by name.", additionalProperties: serviceRef },
           policy,
           limits: limitsOf("app"),
+          instances,
         },
         additionalProperties: false,
       },

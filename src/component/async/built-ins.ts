@@ -4,7 +4,7 @@
  * Follows "Canonical Definitions" of the Component Model's CanonicalABI.md.
  */
 import { type CanonContext, trap } from "../canon-context.ts";
-import { type CoreValue, codecOf, type Flat, productCodec } from "../codec.ts";
+import { type CoreValue, codecOf, type Flat } from "../codec.ts";
 import type { BuiltIn } from "../plan.ts";
 import type { ValueType } from "../types.ts";
 import { ErrorContext } from "./carry.ts";
@@ -193,9 +193,9 @@ export function builtIn(of: BuiltIn, parts: BuiltInParts): CoreFunction {
         const { error } = handles.at(index, ErrorContext, "error context");
         cx.refresh();
         cx.check(pointer, 8, 4);
-        const [start, length] = cx.storeString(error.message);
+        const start = cx.storeString(error.message);
         cx.view.setUint32(pointer, start, true);
-        cx.view.setUint32(pointer + 4, length, true);
+        cx.view.setUint32(pointer + 4, cx.length, true);
       });
     }
     case "error-context.drop":
@@ -209,8 +209,7 @@ export function builtIn(of: BuiltIn, parts: BuiltInParts): CoreFunction {
 }
 
 function taskReturn(result: ValueType | undefined, cx: CanonContext, { store, home }: BuiltInParts): CoreFunction {
-  const codec = result && codecOf(result);
-  const wrapped = codec && productCodec([codec], undefined);
+  const wrapped = result && codecOf({ kind: "tuple", types: [result] });
   return (...values) => {
     home.assertMayLeave();
     const { task } = store.thread;

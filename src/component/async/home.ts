@@ -32,6 +32,12 @@ export class Home {
     return caller === undefined ? this.chain : this.chain.filter((home) => !caller.chain.includes(home));
   }
 
+  /** As it was before the first call. Nothing of it may be under way. */
+  clear(): void {
+    this.handles.clear();
+    this.backpressure = 0;
+  }
+
   /**
    * The same for a call that begins now: none of them may be in a call already. An instance and one
    * that it contains do not call each other.

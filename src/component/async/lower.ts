@@ -59,30 +59,6 @@ class HostCall implements AsyncCall {
   }
 }
 
-/** A host function that answers at once: nothing is suspended, no thread is asked for. */
-export function lowerPlainHost(
-  { home, cx }: Caller,
-  signature: Signature,
-  call: (...args: never[]) => unknown,
-): CoreFunction {
-  const crossing = createCrossing(home, cx, signature, false);
-  return (...values) => {
-    home.assertMayLeave();
-    const args = crossing.args(values);
-    const lent = home.handles.takeLent();
-    let value: unknown;
-    try {
-      value = call(...(args as never[]));
-    } catch (thrown) {
-      return crossing.answer(failed(signature, thrown), values);
-    } finally {
-      giveBack(lent);
-    }
-    if (value instanceof Promise && !signature.future) trap("a host function waits that is not marked as one that may");
-    return crossing.answer(succeeded(signature, value), values);
-  };
-}
-
 /** A host function that may take its time; `asyncType` when its type says so, which lets others run meanwhile. */
 export function lowerHost(
   { store, home, cx, async }: Caller,

@@ -73,6 +73,8 @@ export class Store {
   readonly #entries: (() => void)[] = [];
   #scheduled = false;
   #yields = 0;
+  /** Threads that have begun and not ended. */
+  #live = 0;
 
   /** Calls from outside that have not been answered. */
   asked = 0;
@@ -105,6 +107,11 @@ export class Store {
     return this.running === undefined;
   }
 
+  /** Nothing of it is on any stack, waits, or could be woken. */
+  get idle(): boolean {
+    return this.#live + this.outside + this.#entries.length === 0 && this.trapped === undefined;
+  }
+
   enterLater(begin: () => void): void {
     this.#entries.push(begin);
   }
@@ -113,6 +120,7 @@ export class Store {
   start(thread: Thread, entered: readonly Home[], body: () => void): void {
     const starter = this.current;
     this.current = thread;
+    this.#live++;
     enter(thread, entered);
     try {
       body();
@@ -139,7 +147,7 @@ export class Store {
 
   /** Something has changed that a waiting thread may have waited for. */
   check(thread: Thread): void {
-    if (thread.state !== "waiting" || thread.queued) return;
+    if (thread.state !== "waiting" || thread.queued || this.trapped !== undefined) return;
     if (thread.ready!()) {
       thread.queued = true;
       this.#ready.push(thread);
@@ -203,6 +211,7 @@ export class Store {
 
   end(thread: Thread): void {
     thread.state = "done";
+    this.#live--;
     this.leave(thread);
     thread.task.ended?.();
   }
@@ -226,7 +235,7 @@ export class Store {
   }
 
   schedule(): void {
-    if (this.#scheduled || this.running !== undefined) return;
+    if (this.#scheduled || this.running !== undefined || this.trapped !== undefined) return;
     if (this.#ready.length === 0 && this.#entries.length === 0) return;
     this.#scheduled = true;
     const turn = () => {

@@ -17,7 +17,10 @@ const grants = {
 } as unknown as Grants;
 
 /** Not offered: no host of ours, and unstable in the standard. */
-const left = new Set(["wasi:clocks/timezone", "wasi:http/incoming-handler", "wasi:cli/run"]);
+const left = new Set(["wasi:clocks/timezone", "wasi:http/incoming-handler", "wasi:http/handler", "wasi:cli/run"]);
+
+/** What a name of an interface goes by where it is of 0.3. */
+const of03 = (path: string) => path.replace("#", "@0.3#");
 
 /** Every function of a WIT package, as `interface#function` or `interface#Resource.method`. */
 function functionsOf(wit: string): string[] {
@@ -33,7 +36,7 @@ function functionsOf(wit: string): string[] {
     } else if (opened === "interface") owner = `${name}/${named}`;
     else if (opened === "world") owner = "";
     if (line === "}") resource = "";
-    const member = /^%?([\w-]+): (static )?func\(/.exec(line);
+    const member = /^%?([\w-]+): (static )?(?:async )?func\(/.exec(line);
     if (owner === "" || member === null) continue;
     const method = camel(member[1]!);
     if (resource === "") found.push(`${owner}#${method}`);
@@ -63,16 +66,32 @@ describe("wasiImports()", () => {
     );
   }
 
-  test("has every function of every interface of WASI 0.2", async () => {
-    const folder = new URL("../lib/wit/builtin/0.2.12/", import.meta.resolve("@bytecodealliance/jco"));
+  async function functionsOfWasi(version: string): Promise<string[]> {
+    const folder = new URL(`../lib/wit/builtin/${version}/`, import.meta.resolve("@bytecodealliance/jco"));
     const packages = await readdir(folder);
     const wits = await Promise.all(packages.map((name) => readFile(new URL(`${name}/package.wit`, folder), "utf8")));
-    const wanted = wits.flatMap(functionsOf);
+    return wits.flatMap(functionsOf);
+  }
+
+  test("has every function of every interface of WASI 0.2", async () => {
+    const wanted = await functionsOfWasi("0.2.12");
     assert.ok(wanted.length > 150, `${wanted.length} were found`);
     assert.deepEqual(
       wanted.filter((path) => !has(path)),
       [],
     );
+  });
+
+  test("has every function of every interface of WASI 0.3, and of a middleware what it stands before", async () => {
+    const wanted = (await functionsOfWasi("0.3.0")).map(of03);
+    assert.ok(wanted.length > 100, `${wanted.length} were found`);
+    assert.deepEqual(
+      wanted.filter((path) => !has(path)),
+      [],
+    );
+    const next: Grants["next"] = async () => ({ status: 204, headers: [] });
+    const middleware = { ...grants, next };
+    assert.ok("wasi:http/handler@0.3" in wasiImports(middleware, createHostState(middleware)));
   });
 
   for (const name of ["keyvalue", "config", "logging", "secrets"])

@@ -33,7 +33,7 @@ export function wasiImports(grants: Grants, state: HostState): ImportObject {
     ...random(grants.random),
     ...http(grants, state), // the messages of both directions, and the way out
     ...filesystem(grants, state), // granted directories
-    ...sockets, // linked by standard libraries; always denied
+    ...sockets(state), // what the grants list; linked by standard libraries
     ...keyvalue(grants, state), // buckets by the name of their binding
     ...config(grants.config),
     ...logging(grants, state),

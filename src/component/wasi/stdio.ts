@@ -76,6 +76,8 @@ function lines(level: LogLevel, context: string, grants: Grants, state: HostStat
   const decoder = new TextDecoder();
   let rest = "";
   state.afterCall.push(() => {
+    // A character cut off goes with its call.
+    rest += decoder.decode();
     if (rest !== "") grants.log(level, context, rest, state.call);
     rest = "";
   });

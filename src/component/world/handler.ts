@@ -174,13 +174,14 @@ class HandlerInstance implements Instance {
     this.broken ??= failure;
     if (this.#ended) return;
     this.#ended = true;
+    // First of all, so that no guest code runs on what follows.
+    this.#core[Symbol.dispose]();
     endState(this.#state);
     for (const exchange of [...this.#exchanges]) {
       exchange.fail(failure);
       exchange.leave();
     }
     this.#tasks = 0;
-    this.#core[Symbol.dispose]();
     this.#wakeIdle();
   }
 

@@ -40,6 +40,8 @@ export function openHttpInstance(core: CoreInstance, state: HostState): Instance
 
 class HttpInstance implements Instance {
   readonly concurrency = 1;
+  /** Absent where the component cannot be put back. */
+  readonly reset?: () => boolean;
   broken: CytoError | undefined;
   onFinish: (() => void) | undefined;
   readonly #core: CoreInstance;
@@ -54,6 +56,7 @@ class HttpInstance implements Instance {
     this.#core = core;
     this.#run = run;
     this.#state = state;
+    if (core.reset !== undefined) this.reset = () => this.#reset();
   }
 
   get active(): number {
@@ -82,6 +85,12 @@ class HttpInstance implements Instance {
     );
     this.#exchange?.fail(this.broken);
     this.#end();
+  }
+
+  #reset(): boolean {
+    if (this.#exchange !== undefined || this.broken !== undefined || this.#core.reset?.() !== true) return false;
+    // What is open though the guest dropped all it had was not its own to drop.
+    return this.#state.open.size === 0;
   }
 
   /** Runs the guest until it returns or first waits. */

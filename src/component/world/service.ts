@@ -434,6 +434,15 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
     },
     idle: () =>
       calls.size === 0 && held === 0 ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve)),
+    ...(core.reset && {
+      reset() {
+        const busy = calls.size + operations.size + reading.size + writing.size + events.length + held > 0;
+        if (busy || inside || broken || core.reset?.() !== true) return false;
+        callCount = 0;
+        streamCount = 0;
+        return true;
+      },
+    }),
     memoryBytes: () => core.memoryBytes(),
     [Symbol.dispose]() {
       breakDown(new Error("it was disposed"));

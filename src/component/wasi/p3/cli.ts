@@ -65,6 +65,7 @@ async function writeTo(output: OutputStream, data: StreamReader<Uint8Array>): Pr
     if (chunk === undefined) return ok;
     try {
       await output.blockingWriteAndFlush(chunk);
+      await output.blockingFlush();
     } catch (thrown) {
       return { tag: "err", val: isClosed(thrown) ? "pipe" : "io" };
     }

@@ -91,11 +91,11 @@ export class Descriptor implements Disposable {
   }
 
   syncData(): Promise<void> {
-    return this.#file.syncData().catch(refuse);
+    return attempt(() => this.#file.syncData().catch(refuse));
   }
 
   sync(): Promise<void> {
-    return this.#file.sync().catch(refuse);
+    return attempt(() => this.#file.sync().catch(refuse));
   }
 
   getFlags(): DescriptorFlags {
