@@ -57,15 +57,29 @@ describe("a core module of WASI 0.1", () => {
       (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
       (import "wasi_snapshot_preview1" "fd_teleport" (func))
       (import "env" "table" (table 1 funcref))
+      (import "wasi:cli/environment" "getArguments" (func))
       (func (export "_start"))`;
     const component = await load(await moduleOf(text));
     assert.throws(
       () => component.instantiate(hosts("")),
       (error: CytoError) => {
-        assert.match(error.message, /nothing provides wasi_snapshot_preview1#fd_teleport, env#table$/);
+        assert.match(
+          error.message,
+          /nothing provides wasi_snapshot_preview1#fd_teleport, env#table, wasi:cli\/environment#getArguments$/,
+        );
         return error.code === "unbound-import";
       },
     );
+  });
+
+  test("traps when it asks for something before it has a memory", async () => {
+    const text = `
+      (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+      (func $early (drop (call $yield)))
+      (start $early)
+      (func (export "_start"))`;
+    const component = await load(await moduleOf(text));
+    assert.throws(() => component.instantiate(hosts("")), /its start function calls sched_yield/);
   });
 
   test("is bounded in memory like any component", async () => {

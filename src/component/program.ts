@@ -11,6 +11,8 @@ import type { CompiledCode } from "./core-module.ts";
 import type { Account, Meter } from "./meter.ts";
 import type { WovenExports } from "./weave/weave.ts";
 
+const wasi = "wasi_snapshot_preview1";
+
 type Exports = CoreInstance["exports"];
 type Callable = (...args: never[]) => unknown;
 
@@ -81,14 +83,14 @@ function instantiate(linkage: Linkage): CoreInstance {
   const missing: string[] = [];
   const imports: Record<string, Record<string, unknown>> = {};
   for (const { module: from, name, kind } of wanted) {
-    const host = kind === "function" ? given[from]?.[name] : undefined;
+    const host = kind === "function" && from === wasi ? given[from]?.[name] : undefined;
     if (host === undefined) {
       missing.push(`${from}#${name}`);
       continue;
     }
     const call = host as (memory: WebAssembly.Memory, ...values: never[]) => unknown;
     const bound = (...values: never[]) => {
-      const answer = call(memory!, ...values);
+      const answer = call(memory ?? early(name), ...values);
       if (meter === undefined || !(answer instanceof Promise)) return answer;
       meter.leave(undefined);
       return answer.finally(() => meter.enter(account));
@@ -128,6 +130,11 @@ function instantiate(linkage: Linkage): CoreInstance {
       meter?.end(new CytoError("cancelled", "Cannot run the program on: the instance has ended"));
     },
   };
+}
+
+/** What WASI reads and writes is the memory that a module exports, and it exports nothing before it has started. */
+function early(name: string): never {
+  throw new CytoError("instance-trapped", `Cannot instantiate the component: its start function calls ${name}`);
 }
 
 function functionsOf(

@@ -40,11 +40,12 @@ export const right = {
   poll: 1n << 27n,
 } as const;
 
+/** Of anything; of what is stored in a file system. */
 const always = right.setFlags | right.sync | right.datasync | right.stat | right.poll;
-const kept = always | right.setTimes;
-const reading = kept | right.read | right.seek | right.tell | right.advise;
-const writing = kept | right.write | right.seek | right.tell | right.advise | right.allocate | right.setSize;
-const looking = kept | right.open | right.readDirectory | right.readLink | right.statAt | right.linkSource;
+const stored = always | right.setTimes;
+const reading = stored | right.read | right.seek | right.tell | right.advise;
+const writing = stored | right.write | right.seek | right.tell | right.advise | right.allocate | right.setSize;
+const looking = stored | right.open | right.readDirectory | right.readLink | right.statAt | right.linkSource;
 const changing =
   right.createDirectory |
   right.createFile |
@@ -55,12 +56,13 @@ const changing =
   right.symlink |
   right.removeDirectory |
   right.unlink;
+
 /** To read or write what passes by, and nothing of seeking: that is how a C library knows a terminal. */
 export const streamRights = { input: always | right.read, output: always | right.write } as const;
 
 /** Of a file opened so. */
 export function fileRights(reads: boolean, writes: boolean): bigint {
-  return kept | (reads ? reading : 0n) | (writes ? writing : 0n);
+  return stored | (reads ? reading : 0n) | (writes ? writing : 0n);
 }
 
 /** Of a directory, whether its grant may be changed or not: a read-only one says so itself. */
