@@ -9,5 +9,17 @@ import { hello } from "./hello.ts";
 import { memory } from "./memory.ts";
 import { product } from "./product.ts";
 import { shards } from "./shards.ts";
+import { weaving } from "./weave.ts";
 
-export const benches: readonly Bench[] = [hello, fresh, product, shards, engine, coldStart, edit, memory, density];
+export const benches: readonly Bench[] = [
+  hello,
+  fresh,
+  product,
+  shards,
+  engine,
+  weaving,
+  coldStart,
+  edit,
+  memory,
+  density,
+];

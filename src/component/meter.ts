@@ -96,7 +96,8 @@ const UNITS_MAX = 1 << 18;
 const UNIT_MS = 1e-6;
 const CHARGED_BYTES = 65_536;
 const HEAP_LOOK_MS = 1;
-const HEAP_USE_MAX = 0.8;
+/** V8's limit counts the space for young objects, and it gives up when the old ones fill the rest. */
+const HEAP_USE_MAX = 0.6;
 
 interface State {
   account: Account | undefined;

@@ -57,6 +57,11 @@ export interface Emitted {
 /** What a function costs at most to need no charge of its own, callees included. */
 const FREE_UNITS = 128;
 const ENTRY_UNITS = 2;
+/**
+ * The dearest way through is seldom taken: an interpreter's may be a hundred times what an
+ * instruction of its guest costs. Above so much, an eighth is charged, which the clock makes up for.
+ */
+const WAY_UNITS = 64;
 /** What the counter is refilled with at least. A wrapped loop that costs more would ask for ever. */
 export const REFILL_UNITS_MIN = 1024;
 /** A function with more arms that call is charged once, on entry, instead of in each. */
@@ -316,7 +321,7 @@ export function emitCode(around: Surroundings): Emitted {
     if (metered) {
       if (countsMemory !== undefined) count(countsMemory);
       if (inRegister) takeUp();
-      if (entering) chargeOrRefill(from.units + ENTRY_UNITS);
+      if (entering) chargeOrRefill(likely(from.units) + ENTRY_UNITS);
       if (entering || from.enters > 0) entries += 1;
     }
     if (inRegister) {
@@ -339,24 +344,25 @@ export function emitCode(around: Surroundings): Emitted {
       switch (sites[place + 1]) {
         case site.loop: {
           const loop = sites[place + 4]!;
+          const cost = likely(a);
           loops += 1;
           if (!unrollable(place, from.lastSite)) {
-            if (inRegister && sites[place + 6] === 1 && callsIn[loop] === 0 && a < REFILL_UNITS_MIN / 2) {
+            if (inRegister && sites[place + 6] === 1 && callsIn[loop] === 0 && cost < REFILL_UNITS_MIN / 2) {
               wrapped.add(loop);
               until(sites[place + 5]!);
               wrap(sites[place + 5]!, offset);
               until(offset);
-              chargeOrRestart(a);
+              chargeOrRestart(cost);
             } else {
               until(offset);
-              chargeOrRefill(a);
+              chargeOrRefill(cost);
             }
             break;
           }
           until(offset);
           unrolled += 1;
           const times = end - offset <= 40 ? 4 : 2;
-          chargeOrRefill(a * times);
+          chargeOrRefill(cost * times);
           if (bytes[end] === opcode.br) {
             // `body body body br end`: a copy that goes on falls into the next.
             for (let time = 1; time < times; time++) copy(offset, end);
@@ -389,7 +395,7 @@ export function emitCode(around: Surroundings): Emitted {
           if (!metered || (entering && a === 0)) break;
           until(offset);
           if (entering) charge(a);
-          else chargeOrRefill(a + from.units + ENTRY_UNITS);
+          else chargeOrRefill(a + likely(from.units) + ENTRY_UNITS);
           break;
         case site.arm:
           if (!metered) break;
@@ -454,6 +460,10 @@ export function emitCode(around: Surroundings): Emitted {
     writeFunction(from);
   }
   return { code, map, hints, entries, loops, unrolled, pieces };
+}
+
+function likely(units: number): number {
+  return units <= WAY_UNITS ? units : WAY_UNITS + ((units - WAY_UNITS) >> 3);
 }
 
 /** Stands for a memory or table that the module does not have; V8 refuses it. */
