@@ -158,6 +158,8 @@ interface Scope {
 
 /** Inlining stops here, so that a small file cannot stand for an endless component. */
 const INSTANCES_MAX = 10_000;
+/** The same in definitions, and in parts of the types of functions. */
+const STEPS_MAX = 1_000_000;
 
 export function planOf(definition: ComponentDefinition): Plan {
   const planner = createPlanner();
@@ -182,6 +184,29 @@ function createPlanner() {
   const exportNames: string[] = [];
   const homes: (number | undefined)[] = [];
   let inlined = 0;
+  let steps = 0;
+  const weights = new WeakMap<object, number>();
+
+  function spend(amount: number): void {
+    steps += amount;
+    if (steps > STEPS_MAX) fail(`more than ${STEPS_MAX} definitions and parts of types come together`);
+  }
+
+  /** How many parts a type has when nothing is shared. */
+  function weigh(part: unknown): number {
+    if (typeof part !== "object" || part === null) return 0;
+    let weight = weights.get(part);
+    if (weight === undefined) {
+      weight = Object.values(part).reduce((sum: number, inner) => sum + weigh(inner), 1);
+      weights.set(part, weight);
+    }
+    return weight;
+  }
+
+  function signature(type: ResolvedFunction): Signature {
+    spend(weigh(type));
+    return signatureOf(type);
+  }
 
   function newScope(parent: Scope | undefined, home: number): Scope {
     const spaces = {} as Record<Sort, unknown[]>;
@@ -219,6 +244,7 @@ function createPlanner() {
     exported: Map<string, Item>,
   ): void {
     const { spaces } = scope;
+    spend(1);
     switch (step.kind) {
       case "core-module":
         spaces["core-module"].push(modules.push(step.bytes) - 1);
@@ -322,7 +348,7 @@ function createPlanner() {
       case "func": {
         const type = functionAt(scope, extern.type);
         const { async } = type;
-        const value: HostFunctionPlan = { kind: "host", async, interface: under, name, signature: signatureOf(type) };
+        const value: HostFunctionPlan = { kind: "host", async, interface: under, name, signature: signature(type) };
         return { sort: "func", value };
       }
       case "type": {
@@ -483,7 +509,7 @@ function createPlanner() {
           callback: core(options.callback),
           async: options.async,
           asyncType: type.async,
-          signature: signatureOf(type),
+          signature: signature(type),
         };
         scope.spaces.func.push(lift);
         return;

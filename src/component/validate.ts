@@ -87,13 +87,16 @@ interface Names {
   readonly named: Set<TypeNode>;
 }
 
-/** The most parts that the types of one function may have, counted without sharing. */
-const PARTS_MAX = 100_000;
-const DEPTH_MAX = 100;
+/** The most parts that one function's types may have, and that any type may have, counted without sharing. */
+const FUNCTION_PARTS_MAX = 10_000;
+const PARTS_MAX = 50_000;
+const VALUE_DEPTH_MAX = 100;
+/** How deep types of instances and components, and new names of types, may follow each other. */
+const DEPTH_MAX = 400;
 /** A type that takes more as an element of a list would overflow the Canonical ABI's numbers. */
 const SIZE_MAX = 2 ** 28;
-/** Steps of putting types in the place of others, over the whole component. */
-const STEPS_MAX = 5_000_000;
+/** Steps of looking at what types are made of, over the whole component. */
+const STEPS_MAX = 500_000;
 
 class Validator {
   readonly table = new TypeTable();
@@ -101,6 +104,7 @@ class Validator {
   #offset = 0;
   #section = "";
   #steps = 0;
+  readonly #weights = new WeakMap<TypeNode, Weight>();
 
   readonly fail: (problem: string) => never = (problem) => {
     throw invalid(problem, `the ${this.#section} section`, this.#offset);
@@ -108,8 +112,45 @@ class Validator {
 
   readonly #spend = (steps: number): void => {
     this.#steps += steps;
-    if (this.#steps > STEPS_MAX) this.fail("its types are too large together");
+    if (this.#steps > STEPS_MAX) this.fail("the types of the component are too large together");
   };
+
+  /** Refuses a type that small parts, repeated, would make too large to look at. */
+  #bounded<T extends TypeNode>(type: T): T {
+    const { parts, depth } = this.#weigh(type);
+    if (type.kind === "func" && parts > FUNCTION_PARTS_MAX) {
+      this.fail(`a function's types have ${parts} parts, more than ${FUNCTION_PARTS_MAX}`);
+    }
+    // A value's type may be as large as it likes until something is to be passed by it.
+    if (type.kind !== "value" && parts > PARTS_MAX) this.fail(`a type has ${parts} parts, more than ${PARTS_MAX}`);
+    if (depth > DEPTH_MAX) this.fail(`types follow each other more than ${DEPTH_MAX} deep`);
+    return type;
+  }
+
+  #weigh(type: TypeNode): Weight {
+    const known = this.#weights.get(type);
+    if (known) return known;
+    let parts = 1;
+    let depth = type.of ? this.#weigh(type.of).depth : 0;
+    const add = (weight: Weight) => {
+      parts += weight.parts;
+      depth = Math.max(depth, weight.depth);
+    };
+    if (type.kind === "value") parts = type.shape.parts;
+    else if (type.kind === "func") {
+      for (const param of type.params) parts += this.table.shapeOf(param.type).parts;
+      if (type.result !== undefined) parts += this.table.shapeOf(type.result).parts;
+    } else if (type.kind !== "resource") {
+      const imports = type.kind === "component" ? type.imports.values() : [];
+      for (const entity of [...imports, ...type.exports.values()]) {
+        if (entity.sort === "core-module") parts++;
+        else add(this.#weigh(entity.type));
+      }
+    }
+    const weight = { parts, depth: depth + 1 };
+    this.#weights.set(type, weight);
+    return weight;
+  }
 
   #enter(at: { readonly offset: number }, section: string): void {
     this.#offset = at.offset;
@@ -122,7 +163,7 @@ class Validator {
       this.#enter(step, sectionOf[step.kind]);
       this.#define(step, scope);
     }
-    return this.#componentOf(scope);
+    return this.#bounded(this.#componentOf(scope));
   }
 
   #componentOf(scope: Scope): ComponentNode {
@@ -165,7 +206,7 @@ class Validator {
         const component = this.at(scope.components, step.component, "component");
         const made = this.#instantiate(component, args, (resource) => scope.fresh.add(resource));
         if (typeof made === "string") this.fail(made);
-        scope.instances.push(instanceOf((made as Instantiation).exports));
+        scope.instances.push(this.#bounded(instanceOf((made as Instantiation).exports)));
         return;
       }
       case "bundle": {
@@ -176,14 +217,14 @@ class Validator {
           const resource = entity.sort === "type" && entity.type.kind === "resource";
           this.#name(name, resource ? freshly(entity) : entity, names, "export");
         }
-        scope.instances.push(instanceOf(names.entities));
+        scope.instances.push(this.#bounded(instanceOf(names.entities)));
         return;
       }
       case "alias":
         this.#alias(step, scope);
         return;
       case "type":
-        scope.types.push(this.#type(step.type, scope));
+        scope.types.push(this.#bounded(this.#type(step.type, scope)));
         return;
       case "canon": {
         const made = canonType(step.canon, scope, this);
@@ -215,15 +256,24 @@ class Validator {
   }
 
   #import(name: ExternName, entity: Entity, scope: Scope): void {
-    this.#name(name, entity, scope.imports, "import");
+    this.#name(name, this.#weighed(entity), scope.imports, "import");
     this.#show("import", name, entity, scope);
     push(entity, scope);
   }
 
   #export(name: ExternName, entity: Entity, scope: Scope): void {
-    this.#name(name, entity, scope.exports, "export");
+    this.#name(name, this.#weighed(entity), scope.exports, "export");
     this.#show("export", name, entity, scope);
     push(entity, scope);
+  }
+
+  /** What is imported or exported is looked at in whole, by whoever links it as well. */
+  #weighed(entity: Entity): Entity {
+    if (entity.sort === "core-module") return entity;
+    const { parts } = this.#weigh(this.#bounded(entity.type));
+    if (parts > PARTS_MAX) this.fail(`a type has ${parts} parts, more than ${PARTS_MAX}`);
+    this.#spend(parts);
+    return entity;
   }
 
   // --- names
@@ -289,6 +339,7 @@ class Validator {
   }
 
   #register(how: "import" | "export", entity: Entity, scope: Scope): boolean {
+    this.#spend(1);
     const { named } = how === "import" ? scope.imports : scope.exports;
     switch (entity.sort) {
       case "type":
@@ -317,6 +368,7 @@ class Validator {
   }
 
   #partsNamed(type: TypeNode, named: Set<TypeNode>): boolean {
+    this.#spend(1);
     switch (type.kind) {
       case "value": {
         const shape = type.shape.type;
@@ -363,7 +415,7 @@ class Validator {
       }
       default: {
         const shape = this.table.shape(this.#shapeType(definition, scope));
-        if (shape.depth > DEPTH_MAX) this.fail(`a type is nested more than ${DEPTH_MAX} deep`);
+        if (shape.depth > VALUE_DEPTH_MAX) this.fail(`a type is nested more than ${VALUE_DEPTH_MAX} deep`);
         if (shape.size >= SIZE_MAX) this.fail(`a type takes ${shape.size} bytes, more than ${SIZE_MAX - 1}`);
         return { kind: "value", shape, of: undefined };
       }
@@ -378,9 +430,6 @@ class Validator {
     const params = definition.params.map(({ name, type }) => ({ name, type: this.value(type, scope) }));
     const result = definition.result === undefined ? undefined : this.value(definition.result, scope);
     if (result !== undefined && this.table.shapeOf(result).borrows) this.fail("a result has a borrow in it");
-    let parts = result === undefined ? 0 : this.table.shapeOf(result).parts;
-    for (const { type } of params) parts += this.table.shapeOf(type).parts;
-    if (parts > PARTS_MAX) this.fail(`a function's types have ${parts} parts, more than ${PARTS_MAX}`);
     return this.table.func(definition.async, params, result);
   }
 
@@ -469,7 +518,7 @@ class Validator {
         this.#coreType(declaration, scope);
         return;
       case "type":
-        scope.types.push(this.#type(declaration.type, scope));
+        scope.types.push(this.#bounded(this.#type(declaration.type, scope)));
         return;
       case "alias": {
         const { sort, from } = declaration;
@@ -701,6 +750,7 @@ class Validator {
     const { imports, exports } = this.at(scope.modules, module, "core module");
     for (const [from, names] of imports) {
       const items = given.get(from) ?? this.fail(`core module ${module} needs ${quote(from)}, which is not given`);
+      this.#spend(names.size);
       for (const [name, wanted] of names) {
         const item =
           items.get(name) ?? this.fail(`core module ${module} needs ${quote(name)} of ${quote(from)}, which has none`);
@@ -740,11 +790,13 @@ class Validator {
       if (problem) return `what is given for the import ${quote(name)} does not fit: ${problem}`;
     }
     this.#renew(component.fresh, given, made);
+    this.#spend(component.exports.size);
     return { exports: new Map([...component.exports].map(([name, entity]) => [name, given.entity(entity)])) };
   }
 
   /** Puts the types that are given in the place of those that were asked for. */
   #bind(entity: Entity, wanted: Entity, resources: ReadonlySet<Resource>, into: Substitution): void {
+    this.#spend(1);
     if (wanted.sort === "type" && entity.sort === "type") {
       const { type } = wanted;
       into.node(type, entity.type);
@@ -760,6 +812,7 @@ class Validator {
 
   /** Why `entity` cannot stand where `wanted` is asked for, once `given` is put in its place; undefined if it can. */
   #mismatch(entity: Entity, wanted: Entity, given: Substitution): string | undefined {
+    this.#spend(1);
     if (entity.sort !== wanted.sort) return `it is ${a(entity.sort)}, not ${a(wanted.sort)}`;
     switch (entity.sort) {
       case "core-module":
@@ -831,7 +884,9 @@ class Validator {
   }
 
   #moduleMismatch(module: ModuleType, wanted: ModuleType): string | undefined {
+    this.#spend(wanted.exports.size);
     for (const [from, names] of module.imports) {
+      this.#spend(names.size);
       for (const [name, item] of names) {
         const offered = wanted.imports.get(from)?.get(name);
         if (!offered) return `it imports ${quote(name)} of ${quote(from)}`;
@@ -850,6 +905,12 @@ class Validator {
 }
 
 export type { Validator };
+
+/** What a type amounts to with nothing shared. */
+interface Weight {
+  readonly parts: number;
+  readonly depth: number;
+}
 
 interface Instantiation {
   readonly exports: ReadonlyMap<string, Entity>;
@@ -911,7 +972,7 @@ function a(noun: string): string {
 }
 
 function quote(name: string): string {
-  return JSON.stringify(name);
+  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
 }
 
 const notKeys: readonly string[] = ["f32", "f64", "error-context"];

@@ -56,7 +56,7 @@
 (component definition (type (list u8 268435455)))
 (assert_invalid (component (type (list u8 268435456))) "a type takes 268435456 bytes, more than 268435455")
 (assert_invalid (component (type (list string 16777216))) "a type takes 268435456 bytes")
-(assert_invalid (component (type (func (param "a" (list u8 200000))))) "a function's types have 200001 parts, more than 100000")
+(assert_invalid (component (type (func (param "a" (list u8 200000))))) "a function's types have 200002 parts, more than 10000")
 
 ;; Resources are defined by components alone, and destroyed by a function of their representation.
 (component definition
