@@ -61,3 +61,13 @@ export function completesVersion(name: string, suffix: string): boolean {
   const found = canonicalPattern.exec(name);
   return found !== null && versionPattern.test(`${found[1]}${suffix}`);
 }
+
+/** A name in a message; a long one is cut off. */
+export function quote(name: string): string {
+  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
+}
+
+/** `an import` */
+export function a(noun: string): string {
+  return `${/^[aeio]/.test(noun) ? "an" : "a"} ${noun}`;
+}

@@ -34,8 +34,10 @@ import type {
   TypeDefinition,
   ValueTypeRef,
 } from "./decode.ts";
-import { completesVersion, isInterfaceName, isLabel, parseExternName, uniqueKey } from "./extern-name.ts";
+import { a, completesVersion, isInterfaceName, isLabel, parseExternName, quote, uniqueKey } from "./extern-name.ts";
+import { Bounds } from "./validate-bounds.ts";
 import { canonType } from "./validate-canon.ts";
+import { Fit, type Instantiation } from "./validate-fit.ts";
 import {
   type ComponentNode,
   type Entity,
@@ -46,7 +48,6 @@ import {
   type ResourceNode,
   renamed,
   type ShapeType,
-  Substitution,
   type TypeNode,
   TypeTable,
   type ValueType,
@@ -87,69 +88,24 @@ interface Names {
   readonly named: Set<TypeNode>;
 }
 
-/** The most parts that one function's types may have, and that any type may have, counted without sharing. */
-const FUNCTION_PARTS_MAX = 10_000;
-const PARTS_MAX = 50_000;
 const VALUE_DEPTH_MAX = 100;
-/** How deep types of instances and components, and new names of types, may follow each other. */
-const DEPTH_MAX = 400;
 /** A type that takes more as an element of a list would overflow the Canonical ABI's numbers. */
 const SIZE_MAX = 2 ** 28;
-/** Steps of looking at what types are made of, over the whole component. */
-const STEPS_MAX = 500_000;
-
 class Validator {
   readonly table = new TypeTable();
   readonly coreTypes = new CoreTypes();
+  readonly #bounds: Bounds;
+  readonly #fit: Fit;
   #offset = 0;
   #section = "";
-  #steps = 0;
-  readonly #weights = new WeakMap<TypeNode, Weight>();
 
   readonly fail: (problem: string) => never = (problem) => {
     throw invalid(problem, `the ${this.#section} section`, this.#offset);
   };
 
-  readonly #spend = (steps: number): void => {
-    this.#steps += steps;
-    if (this.#steps > STEPS_MAX) this.fail("the types of the component are too large together");
-  };
-
-  /** Refuses a type that small parts, repeated, would make too large to look at. */
-  #bounded<T extends TypeNode>(type: T): T {
-    const { parts, depth } = this.#weigh(type);
-    if (type.kind === "func" && parts > FUNCTION_PARTS_MAX) {
-      this.fail(`a function's types have ${parts} parts, more than ${FUNCTION_PARTS_MAX}`);
-    }
-    // A value's type may be as large as it likes until something is to be passed by it.
-    if (type.kind !== "value" && parts > PARTS_MAX) this.fail(`a type has ${parts} parts, more than ${PARTS_MAX}`);
-    if (depth > DEPTH_MAX) this.fail(`types follow each other more than ${DEPTH_MAX} deep`);
-    return type;
-  }
-
-  #weigh(type: TypeNode): Weight {
-    const known = this.#weights.get(type);
-    if (known) return known;
-    let parts = 1;
-    let depth = type.of ? this.#weigh(type.of).depth : 0;
-    const add = (weight: Weight) => {
-      parts += weight.parts;
-      depth = Math.max(depth, weight.depth);
-    };
-    if (type.kind === "value") parts = type.shape.parts;
-    else if (type.kind === "func") {
-      for (const param of type.params) parts += this.table.shapeOf(param.type).parts;
-      if (type.result !== undefined) parts += this.table.shapeOf(type.result).parts;
-    } else if (type.kind !== "resource") {
-      const imports = type.kind === "component" ? type.imports.values() : [];
-      for (const entity of [...imports, ...type.exports.values()]) {
-        if (entity.sort === "core-module") parts++;
-        else add(this.#weigh(entity.type));
-      }
-    }
-    const weight = { parts, depth: depth + 1 };
-    this.#weights.set(type, weight);
-    return weight;
+  constructor() {
+    this.#bounds = new Bounds(this.table, this.fail);
+    this.#fit = new Fit(this.table, this.coreTypes, this.#bounds.spend);
   }
 
   #enter(at: { readonly offset: number }, section: string): void {
@@ -163,7 +119,7 @@ class Validator {
       this.#enter(step, sectionOf[step.kind]);
       this.#define(step, scope);
     }
-    return this.#bounded(this.#componentOf(scope));
+    return this.#bounds.bounded(this.#componentOf(scope));
   }
 
   #componentOf(scope: Scope): ComponentNode {
@@ -204,9 +160,9 @@ class Validator {
           args.set(name, this.entity(item, scope));
         }
         const component = this.at(scope.components, step.component, "component");
-        const made = this.#instantiate(component, args, (resource) => scope.fresh.add(resource));
+        const made = this.#fit.instantiate(component, args, (resource) => scope.fresh.add(resource));
         if (typeof made === "string") this.fail(made);
-        scope.instances.push(this.#bounded(instanceOf((made as Instantiation).exports)));
+        scope.instances.push(this.#bounds.bounded(instanceOf((made as Instantiation).exports)));
         return;
       }
       case "bundle": {
@@ -217,14 +173,14 @@ class Validator {
           const resource = entity.sort === "type" && entity.type.kind === "resource";
           this.#name(name, resource ? freshly(entity) : entity, names, "export");
         }
-        scope.instances.push(this.#bounded(instanceOf(names.entities)));
+        scope.instances.push(this.#bounds.bounded(instanceOf(names.entities)));
         return;
       }
       case "alias":
         this.#alias(step, scope);
         return;
       case "type":
-        scope.types.push(this.#bounded(this.#type(step.type, scope)));
+        scope.types.push(this.#bounds.bounded(this.#type(step.type, scope)));
         return;
       case "canon": {
         const made = canonType(step.canon, scope, this);
@@ -243,9 +199,9 @@ class Validator {
           // What is ascribed as any resource is a resource of its own from here on.
           const brought = new Set<Resource>();
           const ascribed = this.#extern(step.extern, scope, brought);
-          const given = this.#substitution();
-          this.#bind(entity, ascribed, brought, given);
-          const problem = this.#mismatch(entity, ascribed, given);
+          const given = this.#fit.substitution();
+          this.#fit.bind(entity, ascribed, brought, given);
+          const problem = this.#fit.mismatch(entity, ascribed, given);
           for (const resource of brought) scope.fresh.add(resource);
           if (problem) this.fail(`the type of the export ${quote(step.name)} does not fit: ${problem}`);
           entity = ascribed;
@@ -256,24 +212,15 @@ class Validator {
   }
 
   #import(name: ExternName, entity: Entity, scope: Scope): void {
-    this.#name(name, this.#weighed(entity), scope.imports, "import");
+    this.#name(name, this.#bounds.imported(entity), scope.imports, "import");
     this.#show("import", name, entity, scope);
     push(entity, scope);
   }
 
   #export(name: ExternName, entity: Entity, scope: Scope): void {
-    this.#name(name, this.#weighed(entity), scope.exports, "export");
+    this.#name(name, this.#bounds.imported(entity), scope.exports, "export");
     this.#show("export", name, entity, scope);
     push(entity, scope);
-  }
-
-  /** What is imported or exported is looked at in whole, by whoever links it as well. */
-  #weighed(entity: Entity): Entity {
-    if (entity.sort === "core-module") return entity;
-    const { parts } = this.#weigh(this.#bounded(entity.type));
-    if (parts > PARTS_MAX) this.fail(`a type has ${parts} parts, more than ${PARTS_MAX}`);
-    this.#spend(parts);
-    return entity;
   }
 
   // --- names
@@ -339,7 +286,7 @@ class Validator {
   }
 
   #register(how: "import" | "export", entity: Entity, scope: Scope): boolean {
-    this.#spend(1);
+    this.#bounds.spend(1);
     const { named } = how === "import" ? scope.imports : scope.exports;
     switch (entity.sort) {
       case "type":
@@ -368,7 +315,7 @@ class Validator {
   }
 
   #partsNamed(type: TypeNode, named: Set<TypeNode>): boolean {
-    this.#spend(1);
+    this.#bounds.spend(1);
     switch (type.kind) {
       case "value": {
         const shape = type.shape.type;
@@ -518,7 +465,7 @@ class Validator {
         this.#coreType(declaration, scope);
         return;
       case "type":
-        scope.types.push(this.#bounded(this.#type(declaration.type, scope)));
+        scope.types.push(this.#bounds.bounded(this.#type(declaration.type, scope)));
         return;
       case "alias": {
         const { sort, from } = declaration;
@@ -556,8 +503,8 @@ class Validator {
         return { sort: "component", type: this.typed(extern.type, "component", scope) };
       case "instance": {
         const type = this.typed(extern.type, "instance", scope);
-        const opened = this.#substitution();
-        this.#renew(type.fresh, opened, (resource) => brought.add(resource));
+        const opened = this.#fit.substitution();
+        this.#fit.renew(type.fresh, opened, (resource) => brought.add(resource));
         return { sort: "instance", type: instanceOf(opened.type(type).exports) };
       }
     }
@@ -652,7 +599,7 @@ class Validator {
     const free = (node: TypeNode): boolean => {
       if (seen.has(node)) return false;
       seen.add(node);
-      this.#spend(1);
+      this.#bounds.spend(1);
       switch (node.kind) {
         case "resource":
           return !bound.has(node.resource);
@@ -750,7 +697,7 @@ class Validator {
     const { imports, exports } = this.at(scope.modules, module, "core module");
     for (const [from, names] of imports) {
       const items = given.get(from) ?? this.fail(`core module ${module} needs ${quote(from)}, which is not given`);
-      this.#spend(names.size);
+      this.#bounds.spend(names.size);
       for (const [name, wanted] of names) {
         const item =
           items.get(name) ?? this.fail(`core module ${module} needs ${quote(name)} of ${quote(from)}, which has none`);
@@ -760,161 +707,9 @@ class Validator {
     }
     return exports;
   }
-
-  // --- whether one thing can stand where another is asked for
-
-  #substitution(): Substitution {
-    return new Substitution(this.table, this.#spend);
-  }
-
-  #renew(resources: ReadonlySet<Resource>, into: Substitution, made: (resource: Resource) => void): void {
-    for (const resource of resources) {
-      const anew = this.table.resource(undefined);
-      into.resource(resource, anew);
-      made(anew);
-    }
-  }
-
-  /** What an instance of a component exports when it is given `args`, or why it cannot be made. */
-  #instantiate(
-    component: ComponentNode,
-    args: ReadonlyMap<string, Entity>,
-    made: (resource: Resource) => void,
-  ): Instantiation | string {
-    const given = this.#substitution();
-    for (const [name, wanted] of component.imports) {
-      const entity = args.get(name);
-      if (!entity) return `nothing is given for the import ${quote(name)}`;
-      this.#bind(entity, wanted, component.given, given);
-      const problem = this.#mismatch(entity, wanted, given);
-      if (problem) return `what is given for the import ${quote(name)} does not fit: ${problem}`;
-    }
-    this.#renew(component.fresh, given, made);
-    this.#spend(component.exports.size);
-    return { exports: new Map([...component.exports].map(([name, entity]) => [name, given.entity(entity)])) };
-  }
-
-  /** Puts the types that are given in the place of those that were asked for. */
-  #bind(entity: Entity, wanted: Entity, resources: ReadonlySet<Resource>, into: Substitution): void {
-    this.#spend(1);
-    if (wanted.sort === "type" && entity.sort === "type") {
-      const { type } = wanted;
-      into.node(type, entity.type);
-      if (type.kind !== "resource" || entity.type.kind !== "resource") return;
-      if (resources.has(type.resource) && !into.has(type.resource)) into.resource(type.resource, entity.type.resource);
-    } else if (wanted.sort === "instance" && entity.sort === "instance") {
-      for (const [name, inner] of wanted.type.exports) {
-        const found = entity.type.exports.get(name);
-        if (found) this.#bind(found, inner, resources, into);
-      }
-    }
-  }
-
-  /** Why `entity` cannot stand where `wanted` is asked for, once `given` is put in its place; undefined if it can. */
-  #mismatch(entity: Entity, wanted: Entity, given: Substitution): string | undefined {
-    this.#spend(1);
-    if (entity.sort !== wanted.sort) return `it is ${a(entity.sort)}, not ${a(wanted.sort)}`;
-    switch (entity.sort) {
-      case "core-module":
-        return this.#moduleMismatch(entity.type, (wanted as typeof entity).type);
-      case "func": {
-        const type = given.type((wanted as typeof entity).type);
-        return entity.type.key === type.key ? undefined : "it is a function of another type";
-      }
-      case "instance":
-        return this.#exportsMismatch(entity.type.exports, (wanted as typeof entity).type.exports, given);
-      case "component":
-        return this.#componentMismatch(entity.type, given.type((wanted as typeof entity).type));
-      case "type":
-        return this.#typeMismatch(entity.type, (wanted as typeof entity).type, given);
-    }
-  }
-
-  #typeMismatch(type: TypeNode, wanted: TypeNode, given: Substitution): string | undefined {
-    if (type.kind !== wanted.kind) return `it is ${a(type.kind)} type, not ${a(wanted.kind)} type`;
-    switch (type.kind) {
-      case "value":
-        return given.inside(wanted as typeof type).shape.key === type.shape.key
-          ? undefined
-          : `it is ${a(type.shape.type.kind)} that is not the same type`;
-      case "resource": {
-        const resource = given.resourceFor((wanted as typeof type).resource);
-        return resource === type.resource ? undefined : "it is another resource";
-      }
-      case "func":
-        return given.inside(wanted as typeof type).key === type.key ? undefined : "it is another function type";
-      case "instance": {
-        const other = given.inside(wanted as typeof type);
-        return (
-          this.#exportsMismatch(type.exports, other.exports, given) ??
-          this.#exportsMismatch(other.exports, type.exports, given)
-        );
-      }
-      case "component": {
-        const other = given.inside(wanted as typeof type);
-        return this.#componentMismatch(type, other) ?? this.#componentMismatch(other, type);
-      }
-    }
-  }
-
-  #exportsMismatch(
-    exports: ReadonlyMap<string, Entity>,
-    wanted: ReadonlyMap<string, Entity>,
-    given: Substitution,
-  ): string | undefined {
-    for (const [name, inner] of wanted) {
-      const entity = exports.get(name);
-      if (!entity) return `it exports no ${quote(name)}`;
-      const problem = this.#mismatch(entity, inner, given);
-      if (problem) return `its export ${quote(name)} does not fit: ${problem}`;
-    }
-    return undefined;
-  }
-
-  /** A component that imports no more and exports no less can stand for another. */
-  #componentMismatch(component: ComponentNode, wanted: ComponentNode): string | undefined {
-    const made = this.#instantiate(component, wanted.imports, () => {});
-    if (typeof made === "string") return made;
-    const given = this.#substitution();
-    for (const [name, entity] of wanted.exports) {
-      const found = made.exports.get(name);
-      if (found) this.#bind(found, entity, wanted.fresh, given);
-    }
-    return this.#exportsMismatch(made.exports, wanted.exports, given);
-  }
-
-  #moduleMismatch(module: ModuleType, wanted: ModuleType): string | undefined {
-    this.#spend(wanted.exports.size);
-    for (const [from, names] of module.imports) {
-      this.#spend(names.size);
-      for (const [name, item] of names) {
-        const offered = wanted.imports.get(from)?.get(name);
-        if (!offered) return `it imports ${quote(name)} of ${quote(from)}`;
-        const problem = this.coreTypes.mismatch(offered, item);
-        if (problem) return `its import ${quote(name)} of ${quote(from)} does not fit: ${problem}`;
-      }
-    }
-    for (const [name, item] of wanted.exports) {
-      const offered = module.exports.get(name);
-      if (!offered) return `it exports no ${quote(name)}`;
-      const problem = this.coreTypes.mismatch(offered, item);
-      if (problem) return `its export ${quote(name)} does not fit: ${problem}`;
-    }
-    return undefined;
-  }
 }
 
 export type { Validator };
-
-/** What a type amounts to with nothing shared. */
-interface Weight {
-  readonly parts: number;
-  readonly depth: number;
-}
-
-interface Instantiation {
-  readonly exports: ReadonlyMap<string, Entity>;
-}
 
 function newScope(kind: Scope["kind"], parent: Scope | undefined): Scope {
   return {
@@ -965,14 +760,6 @@ function push(entity: Entity, scope: Scope): void {
     case "core-module":
       scope.modules.push(entity.type);
   }
-}
-
-function a(noun: string): string {
-  return `${/^[aeio]/.test(noun) ? "an" : "a"} ${noun}`;
-}
-
-function quote(name: string): string {
-  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
 }
 
 const notKeys: readonly string[] = ["f32", "f64", "error-context"];
