@@ -18,6 +18,7 @@ import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import { exposeState } from "./snapshot.ts";
 import { validate } from "./validate.ts";
+import { validateCode } from "./validate-code.ts";
 
 /**
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
@@ -104,6 +105,7 @@ async function prepare(bytes: Uint8Array, options: LoadOptions): Promise<Prepare
   }
   const definition = decode(core ? await adapt(bytes) : bytes);
   validate(definition);
+  await validateCode(definition);
   const whole = planOf(definition);
   const plan = fuse(whole);
   const used = new Set(plan.instances.map((instance) => instance?.module));

@@ -71,3 +71,9 @@
 (assert_invalid
   (component (core module $m (memory (export "f") 1)) (core instance $i (instantiate $m)) (alias core export $i "f" (core func)))
   "the export \"f\" is a memory, not a core-func")
+
+;; The code of a core module is V8's to judge, be it run or not.
+(assert_invalid (component (core module (func i32.add)))
+  "in the core module section at byte 33: Compiling function #0 failed: not enough arguments on the stack for i32.add")
+(assert_invalid (component (component (core module (func i32.add))))
+  "Compiling function #0 failed: not enough arguments on the stack for i32.add")
