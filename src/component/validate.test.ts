@@ -6,7 +6,7 @@ import { before, describe, test } from "node:test";
 import { parse } from "@bytecodealliance/jco";
 import fc from "fast-check";
 import { CytoError } from "../kernel/index.ts";
-import { sniff } from "./binary.ts";
+import { BinaryReader, sniff } from "./binary.ts";
 import { decode } from "./decode.ts";
 import { planOf } from "./plan.ts";
 import { validate } from "./validate.ts";
@@ -81,6 +81,19 @@ const small = [
      (core func (canon thread.new-indirect $start (table $t))) (core func (canon context.get i32 0)))`,
 ];
 
+/** Each section with its kind and length. */
+function sectionsOf(bytes: Uint8Array): Uint8Array[] {
+  const sections: Uint8Array[] = [];
+  const reader = new BinaryReader(bytes, 8);
+  while (!reader.done) {
+    const start = reader.offset;
+    reader.byte();
+    reader.take(reader.u32());
+    sections.push(bytes.subarray(start, reader.offset));
+  }
+  return sections;
+}
+
 describe("what bytes may cost", () => {
   const seeds: Uint8Array[] = [];
 
@@ -123,6 +136,30 @@ describe("what bytes may cost", () => {
         const bytes = Uint8Array.from(seeds[pick]!);
         bytes[8 + (at % (bytes.length - 8))] = byte;
         examine(bytes);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test("definitions in another order, some twice, some from another component, some changed", () => {
+    const parts = seeds.slice(0, small.length).map(sectionsOf);
+    const all = parts.flat();
+    const choice = fc.record({
+      from: fc.nat(),
+      times: fc.integer({ min: 0, max: 3 }),
+      at: fc.nat(),
+      byte: fc.nat(255),
+    });
+    fc.assert(
+      fc.property(fc.nat(parts.length - 1), fc.array(choice, { maxLength: 6 }), (pick, choices) => {
+        const sections = [...parts[pick]!];
+        for (const { from, times, at, byte } of choices) {
+          const given = Uint8Array.from(all[from % all.length]!);
+          // The first two bytes are the section's kind and length.
+          if (times === 3 && given.length > 2) given[2 + (byte % (given.length - 2))] = byte;
+          sections.splice(at % (sections.length + 1), times === 0 ? 1 : 0, ...Array(times).fill(given));
+        }
+        examine(Buffer.concat([seeds[0]!.subarray(0, 8), ...sections]));
       }),
       { numRuns: 3000 },
     );
