@@ -13,7 +13,8 @@ import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const neededMajor = 26;
+/** The first with `net.BoundSocket`, which takes a port before it is used. */
+const needed = "26.4";
 const launcher = realpathSync(fileURLToPath(import.meta.url));
 const root = dirname(dirname(launcher));
 
@@ -21,16 +22,16 @@ const root = dirname(dirname(launcher));
 const compiled = join(root, "dist/cli/main.js");
 const entry = existsSync(compiled) ? compiled : join(root, "src/cli/main.ts");
 
-if (majorOf(process.versions.node) >= neededMajor) {
+if (isNewEnough(process.versions.node)) {
   const { main } = await import(pathToFileURL(entry).href);
   process.exitCode = await main(process.argv.slice(2));
 } else {
   const node = findNode();
   if (node === undefined) {
     process.stderr.write(
-      `error: Cannot start cyto: it needs Node ${neededMajor}, and this is Node ${process.versions.node}\n` +
-        `  = run "npm ci" in ${root}: it brings Node ${neededMajor} along (its install script must be allowed)\n` +
-        `  = or install Node ${neededMajor} or later\n`,
+      `error: Cannot start cyto: it needs Node ${needed}, and this is Node ${process.versions.node}\n` +
+        `  = run "npm ci" in ${root}: it brings Node ${needed} along (its install script must be allowed)\n` +
+        `  = or install Node ${needed} or later\n`,
     );
     process.exitCode = 1;
   } else {
@@ -44,7 +45,7 @@ function findNode() {
     const manifest = createRequire(launcher).resolve("node/package.json");
     const binary = join(dirname(manifest), "bin", process.platform === "win32" ? "node.exe" : "node");
     const { version } = JSON.parse(readFileSync(manifest, "utf8"));
-    return majorOf(version) >= neededMajor && existsSync(binary) ? binary : undefined;
+    return isNewEnough(version) && existsSync(binary) ? binary : undefined;
   } catch {
     return undefined;
   }
@@ -73,6 +74,9 @@ function restart(node) {
 }
 
 /** @param {string} version */
-function majorOf(version) {
-  return Number(version.split(".")[0]);
+function isNewEnough(version) {
+  const [[major = 0, minor = 0], [leastMajor = 0, leastMinor = 0]] = [version, needed].map((text) =>
+    text.split(".").map(Number),
+  );
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }

@@ -15,6 +15,7 @@ import { createKeyValueProviders } from "../capability/keyvalue/standard.ts";
 import { type Admin, canSharePorts, gatewayDefaults, openAdmin, requireFreePort } from "../gateway/index.ts";
 import { CytoError, systemClock, systemRandom } from "../kernel/index.ts";
 import { createMetrics, openLogFile } from "../telemetry/index.ts";
+import { openComponentCache } from "./component-cache.ts";
 import type { Artifacts, Cell, CellParts, CellRecord } from "./contract.ts";
 import { type Crew, type CrewParts, inThisThread, inThreads } from "./crew.ts";
 import type { App } from "./manifest/contract.ts";
@@ -71,7 +72,7 @@ export async function startCell({ app, components, options = {} }: CellParts): P
       if (options.onRecord !== undefined) for (const line of linesOf(text)) onRecord(JSON.parse(line) as CellRecord);
     },
   };
-  const count = shardsPossible(options.shards ?? 1, say);
+  const count = shardsPossible(options.shards ?? 1, app, say);
   if (count > 1) place = { ...listening, reusePort: true };
   const crew: Crew =
     count === 1
@@ -83,9 +84,11 @@ export async function startCell({ app, components, options = {} }: CellParts): P
           onDeath: (_, reason) => say("error", `${reason.message}; another takes its place`),
         });
 
+  const cache = openComponentCache(join(stateDirectory, "cache", "components"), clock);
   const parts = (before: Release | undefined) => ({
     variables,
     before,
+    cache,
     warn: (message: string) => say("warn", message),
   });
 
@@ -101,6 +104,12 @@ export async function startCell({ app, components, options = {} }: CellParts): P
 
   async function change(wanted: App, artifacts: Artifacts): Promise<void> {
     if (closing !== undefined) throw new CytoError("draining", `Cannot replace ${wanted.name}: the cell is closing`);
+    const pinned = pinnedOf(wanted);
+    if (count > 1 && pinned !== undefined) {
+      throw new CytoError("invalid-manifest", `Cannot deploy ${pinned}: it is pinned, and ${count} shards serve`, {
+        hint: "Start the app anew: one with a pinned service has one shard.",
+      });
+    }
     const next = await createRelease(wanted, artifacts, parts(release));
     await rollOut(crew, next);
     release = next;
@@ -170,10 +179,20 @@ export async function startCell({ app, components, options = {} }: CellParts): P
   };
 }
 
-function shardsPossible(wanted: number, say: (level: CellRecord["level"], message: string) => void): number {
-  if (wanted === 1 || canSharePorts(process.platform)) return wanted;
-  say("warn", `one shard serves instead of ${wanted}: listeners cannot share a port on ${process.platform}`);
+function shardsPossible(wanted: number, app: App, say: (level: CellRecord["level"], message: string) => void): number {
+  if (wanted === 1) return 1;
+  const pinned = pinnedOf(app);
+  const reason = !canSharePorts(process.platform)
+    ? `listeners cannot share a port on ${process.platform}`
+    : pinned && `${pinned} is pinned, and lives once`;
+  if (reason === undefined) return wanted;
+  say("warn", `one shard serves instead of ${wanted}: ${reason}`);
   return 1;
+}
+
+/** A service with one instance that lives: on several shards there would be several. */
+function pinnedOf({ services }: App): string | undefined {
+  return Object.values(services).find(({ instances }) => instances.policy === "pinned")?.name;
 }
 
 function linesOf(text: string): string[] {

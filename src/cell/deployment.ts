@@ -6,7 +6,7 @@
  * reaches it.
  */
 import { createSymboliser } from "../build/stack.ts";
-import { assemble, type Component, type Grants, type Instance } from "../component/index.ts";
+import { assemble, type Component, type CpuOptions, type Grants, type Instance } from "../component/index.ts";
 import { wasiImports } from "../component/wasi/standard.ts";
 import { createHostState } from "../component/wasi/state.ts";
 import { openCgiInstance } from "../component/world/cgi.ts";
@@ -37,7 +37,7 @@ export async function deploy(
   const bounds = { ...defaults, ...declaration.limits };
   const lifetime = lifetimeOf(declaration.instances);
   try {
-    const component = assemble(compiled);
+    const component = metered(assemble(compiled), { metering: parts.metering, cpuMs: bounds.cpuMs });
     const open = openerOf(component, bounds.concurrency);
     checkImports(component, declaration);
     const symbolise = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);
@@ -59,6 +59,11 @@ export async function deploy(
   } catch (thrown) {
     throw atService(declaration, thrown);
   }
+}
+
+/** The component whose instances are all metered. */
+function metered(component: Component, cpu: CpuOptions): Component {
+  return { ...component, instantiate: (imports, options) => component.instantiate(imports, { ...options, cpu }) };
 }
 
 function openerOf(component: Component, concurrency: number): (grants: Grants) => Instance {

@@ -13,7 +13,7 @@ import { createOutgoing } from "../capability/outgoing/outgoing.ts";
 import { createSecretAccess } from "../capability/secret/access.ts";
 import type { Secrets } from "../capability/secret/contract.ts";
 import { createSocketAccess } from "../capability/sockets/sockets.ts";
-import type { Grants, KeyValueBucket } from "../component/index.ts";
+import type { Grants, KeyValueBucket, Metering } from "../component/index.ts";
 import { type Clock, CytoError, limits as defaults, type Random, type Service } from "../kernel/index.ts";
 import type { CellRecord } from "./contract.ts";
 import type { BindingDeclaration, ServiceDeclaration } from "./manifest/contract.ts";
@@ -29,6 +29,8 @@ export interface GrantParts {
   readonly dataDirectory: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** Interrupts the guests of this thread. */
+  readonly metering: Metering;
 }
 
 export interface OpenGrants extends AsyncDisposable {

@@ -3,7 +3,7 @@
  * them. Holds no byte of a component's file.
  */
 import { resolveConfig } from "../capability/config/config.ts";
-import { digestOf, loadParts } from "../component/index.ts";
+import { type ComponentCache, digestOf, loadParts } from "../component/index.ts";
 import { lifetimeOf } from "../host/index.ts";
 import { CytoError, limits as defaults, toCytoError } from "../kernel/index.ts";
 import type { Artifact, Artifacts } from "./contract.ts";
@@ -15,6 +15,7 @@ export interface ReleaseParts {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** What runs: services whose version is the same are not compiled again. */
   readonly before: Release | undefined;
+  readonly cache: ComponentCache;
   warn(message: string): void;
 }
 
@@ -28,7 +29,7 @@ export async function createRelease(app: App, components: Artifacts, parts: Rele
   }
   const targets = declarations.map((declaration) => {
     const { name } = declaration;
-    return targetOf(app, declaration, values[name] ?? {}, components[name], parts.before);
+    return targetOf(app, declaration, values[name] ?? {}, components[name], parts);
   });
   return { app, targets: await Promise.all(targets) };
 }
@@ -38,7 +39,7 @@ async function targetOf(
   declaration: ServiceDeclaration,
   config: Readonly<Record<string, string>>,
   artifact: Artifact | undefined,
-  before: Release | undefined,
+  { before, cache }: ReleaseParts,
 ): Promise<Target> {
   if (artifact === undefined) {
     throw new CytoError("internal", `Cannot deploy ${declaration.name}: no component was given for it`);
@@ -51,7 +52,7 @@ async function targetOf(
   const { memoryBytes } = { ...defaults, ...declaration.limits };
   try {
     const reset = lifetimeOf(declaration.instances).policy === "fresh";
-    const component = await loadParts(artifact.component, { memoryBytes, reset });
+    const component = await loadParts(artifact.component, { memoryBytes, reset, metered: true, cache });
     return { directory, declaration, config, component, sourceMap: artifact.sourceMap, version };
   } catch (thrown) {
     throw atService(declaration, thrown);

@@ -8,6 +8,8 @@
  * Shares nothing with other shards of its cell. Always true: routes, policies and services change in one
  * step, without waiting.
  */
+import { getHeapStatistics } from "node:v8";
+import { createMetering } from "../component/index.ts";
 import { createGateway, createRouter, type Gateway, type GatewayOptions } from "../gateway/index.ts";
 import { createHost } from "../host/index.ts";
 import { CytoError, limits, type Service } from "../kernel/index.ts";
@@ -22,7 +24,13 @@ import { createRoster, type NextRoster } from "./roster.ts";
 import { policyOf, routesOf } from "./routes.ts";
 import type { Release, Shard } from "./shard-contract.ts";
 
-export type ShardParts = Omit<GrantParts, "mesh">;
+export type ShardParts = Omit<GrantParts, "mesh" | "metering">;
+
+/** How much of V8's heap is used. */
+function heapUse(): number {
+  const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+  return used / limit;
+}
 
 export function createShard(parts: ShardParts): Shard {
   const { clock, random, sink } = parts;
@@ -31,11 +39,13 @@ export function createShard(parts: ShardParts): Shard {
   const counter = createCounter();
   const logAccess = createAccessLog((record) => sink(record as CellRecord), clock.now);
 
+  const metering = createMetering({ monotonic: clock.cpu, nextTurn: setImmediate, heapUse });
+
   let app: App | undefined;
   let mesh: Service;
   /** Stays the same door when the mesh behind it changes. */
   const entrance: Service = (call) => mesh(call);
-  const roster = createRoster({ host, failures, grants: { ...parts, mesh: entrance } });
+  const roster = createRoster({ host, failures, grants: { ...parts, mesh: entrance, metering } });
   let next: { readonly app: App; readonly roster: NextRoster } | undefined;
   let gateway: Gateway | undefined;
 

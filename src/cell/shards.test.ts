@@ -264,6 +264,20 @@ describe("a cell of two shards", { timeout: 60_000, skip: !canSharePorts(process
     assert.deepEqual(new Set(await many(16, () => opened.get("/version"))), new Set(["200 two"]));
   });
 
+  test("serves a pinned service from one shard, and lets none in beside others", async () => {
+    const pinned = read("pinned", { instances: { policy: "pinned" } });
+    await using opened = await open(pinned);
+    assert.equal((await opened.cell.status()).shards, 1);
+    assert.equal(opened.threads.length, 0);
+    await opened.logged(/^one shard serves instead of 2: shop is pinned, and lives once$/);
+    await using other = await open(read("unpinned"));
+    await assert.rejects(other.cell.replace(pinned, { shop: artifacts.get("one")! }), {
+      code: "invalid-manifest",
+      message: "Cannot deploy shop: it is pinned, and 2 shards serve",
+    });
+    assert.equal(await other.get("/version"), "200 one");
+  });
+
   test("survives the death of one: its requests fail, the others' do not, another takes its place", async () => {
     const app = read("dying", { bindings: { notes: { keyvalue: "memory" } } });
     await using opened = await open(app);

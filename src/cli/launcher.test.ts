@@ -61,5 +61,5 @@ test("bin/cyto.js says what to do where no Node is new enough", async () => {
   cpSync(launcher, join(cwd, "bin/cyto.js"));
   const { code, stderr } = await start(nodes["an older Node"], ["--version"], join(cwd, "bin/cyto.js")).ended;
   assert.equal(code, 1);
-  assert.match(stderr, /Cannot start cyto: it needs Node 26, and this is Node 20\.0\.0\n {2}= run "npm ci" in /);
+  assert.match(stderr, /Cannot start cyto: it needs Node 26\.4, and this is Node 20\.0\.0\n {2}= run "npm ci" in /);
 });

@@ -13,6 +13,8 @@ type Realloc = (old: number, oldSize: number, align: number, size: number) => nu
 
 /** The most bytes of one string or list, as the Canonical ABI has it. */
 const BYTES_MAX = 2 ** 28 - 1;
+/** Less is done in no time. */
+const CHARGED_BYTES = 65_536;
 /** The most that one call may lift: bytes of text and numbers, and a rough weight for each object. */
 export const LIFT_MAX = 2 ** 28;
 /** What an element weighs as a JavaScript object, and each of its bytes once it is a property. */
@@ -71,6 +73,9 @@ export class CanonContext {
     this.bytes = Buffer.from(this.#memory.buffer);
   }
 
+  /** Told of what is copied for the guest, where that is much: its time is the guest's. */
+  charge: ((bytes: number) => void) | undefined;
+
   /** Before a lift that is a whole call's. */
   beginLift(): void {
     this.#left = LIFT_MAX;
@@ -84,6 +89,7 @@ export class CanonContext {
     if (this.#realloc === undefined) trap("the component gave no allocator for a value that needs one");
     if (size > BYTES_MAX)
       throw new RangeError(`Cannot pass a value of ${size} bytes: at most ${BYTES_MAX} are allowed`);
+    if (size >= CHARGED_BYTES) this.charge?.(size);
     const pointer = this.#realloc(old, oldSize, align, size) >>> 0;
     this.refresh();
     this.check(pointer, size, align);
@@ -214,6 +220,7 @@ export class CanonContext {
   }
 
   #spend(weight: number): void {
+    if (weight >= CHARGED_BYTES) this.charge?.(weight);
     this.#left -= weight;
     if (this.#left < 0) trap(`the values of one call are larger than ${LIFT_MAX} bytes`);
   }

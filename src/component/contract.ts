@@ -26,7 +26,11 @@
  *   `FutureReader` passed on;
  * - `error-context` is an Error.
  */
+
 import type { Body, Call, Clock, Random, Reply } from "../kernel/index.ts";
+import type { CompiledCode } from "./core-module.ts";
+import type { Metering } from "./meter.ts";
+import type { WeaveReport } from "./weave/weave.ts";
 
 export type HostFunction = (...args: never[]) => unknown;
 /** Host objects by versionless interface name. */
@@ -102,6 +106,8 @@ export interface Component {
   readonly exports: readonly string[];
   /** `undefined` when it exports nothing that can be called as a service. */
   readonly world: World | undefined;
+  /** What was woven into each of its core modules. */
+  readonly woven: readonly WeaveReport[];
   /** Links and instantiates. Throws `unbound-import` naming every import that is not given. */
   instantiate(imports: ImportObject, options?: InstantiateOptions): CoreInstance;
 }
@@ -116,7 +122,7 @@ export interface ComponentParts {
   /** The component without the modules that were compiled; absent where it is one program of WASI 0.1. */
   readonly definition: Uint8Array | undefined;
   /** Undefined where nothing needs the module. */
-  readonly modules: readonly (WebAssembly.Module | undefined)[];
+  readonly modules: readonly (CompiledCode | undefined)[];
   /** Whether the modules were compiled so that their instances can be reset. */
   readonly resets: boolean;
 }
@@ -126,6 +132,18 @@ export interface LoadOptions {
   readonly memoryBytes?: number;
   /** Instances are to be reset, where the component's modules allow it. */
   readonly reset?: boolean;
+  /** Its code counts down as it runs, so that a guest can be interrupted and ended. Instances then need `cpu`. */
+  readonly metered?: boolean;
+  /** Keeps what was made of a component's bytes, by a name that says of which and how. */
+  readonly cache?: ComponentCache;
+  /** Milliseconds, for the report of what was woven. */
+  readonly monotonic?: () => number;
+}
+
+/** A place to keep blobs. What it cannot read is as if it had never been written. */
+export interface ComponentCache {
+  read(name: string): Promise<Uint8Array | undefined> | Uint8Array | undefined;
+  write(name: string, content: Uint8Array): Promise<void> | void;
 }
 
 export interface InstantiateOptions {
@@ -139,6 +157,15 @@ export interface InstantiateOptions {
    * bring about: it waits for another call to do so (the default), or traps.
    */
   readonly deadlock?: "wait" | "trap";
+  /** For a component that was loaded `metered`: who interrupts it, and what one call may use. */
+  readonly cpu?: CpuOptions;
+}
+
+export interface CpuOptions {
+  /** Of this thread. */
+  readonly metering: Metering;
+  /** CPU time that one call may use in the guest; with it used up, the instance traps. */
+  readonly cpuMs: number;
 }
 
 export interface CoreInstance extends Disposable {

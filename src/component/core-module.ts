@@ -1,46 +1,45 @@
-/** Rewrites of core module binaries. Everything outside of the rewritten section stays byte for byte. */
-import { BinaryReader } from "./binary.ts";
-
-const PAGE_BYTES = 65_536;
-const MEMORY_SECTION = 5;
-
 /**
- * The module with every memory that it defines bounded to `memoryBytes`: growing past it fails
- * inside the guest (`memory.grow` answers -1), which is how its own allocator wants to hear of it.
- * A bound below the memory's initial size is raised to that size.
+ * The core modules of a component on their way to being compiled: woven, and, where that is asked for,
+ * with their state exported so that instances can be put back. What was appended is reached by the names
+ * that stand beside the code.
  */
-export function boundMemory(module: Uint8Array, memoryBytes: number): Uint8Array {
-  const reader = new BinaryReader(module, 8);
-  while (!reader.done) {
-    const start = reader.offset;
-    const id = reader.byte();
-    const section = reader.section(reader.u32());
-    if (id !== MEMORY_SECTION) continue;
-    const pagesMax = Math.floor(memoryBytes / PAGE_BYTES);
-    const body = [...leb(section.u32())];
-    while (!section.done) {
-      const flags = section.byte();
-      const initial = section.u32();
-      const maximum = flags & 1 ? section.u32() : Number.POSITIVE_INFINITY;
-      body.push(flags | 1, ...leb(initial), ...leb(Math.max(initial, Math.min(maximum, pagesMax))));
-    }
-    return Buffer.concat([
-      module.subarray(0, start),
-      Uint8Array.from([MEMORY_SECTION, ...leb(body.length), ...body]),
-      module.subarray(reader.offset),
-    ]);
-  }
-  return module;
+import { CytoError } from "../kernel/index.ts";
+import type { LoadOptions } from "./contract.ts";
+import type { OffsetMap } from "./weave/offsets.ts";
+import { type WeaveReport, type WovenExports, weave } from "./weave/weave.ts";
+
+/** Plain data: it can be kept, and posted to another thread. */
+export interface CoreCode<Code = Uint8Array> {
+  readonly code: Code;
+  /** By what names its meter reaches it; absent where it has none. */
+  readonly meter: WovenExports | undefined;
+  /** From offsets in the code to those in the author's. */
+  readonly offsets: OffsetMap | undefined;
+  readonly report: WeaveReport;
 }
 
-/** An unsigned LEB128 number. */
-export function leb(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    const byte = rest % 128;
-    rest = Math.floor(rest / 128);
-    bytes.push(rest > 0 ? byte | 0x80 : byte);
-  } while (rest > 0);
-  return bytes;
+export type CompiledCode = CoreCode<WebAssembly.Module>;
+
+/** Elements of a table that a guest may grow; each takes some ten bytes of the host's. */
+const TABLE_ELEMENTS_MAX = 1_000_000;
+
+export function weaveModule(module: Uint8Array, { memoryBytes, metered, monotonic }: LoadOptions): CoreCode {
+  const woven = weave(module, {
+    metered: metered ?? false,
+    tableElements: TABLE_ELEMENTS_MAX,
+    ...(memoryBytes !== undefined && { memoryBytes }),
+    ...(monotonic && { monotonic }),
+  });
+  return { code: woven.module, meter: woven.exports, offsets: woven.offsets, report: woven.report };
+}
+
+export async function compile({ code, ...rest }: CoreCode): Promise<CompiledCode> {
+  try {
+    return { code: await WebAssembly.compile(code as Uint8Array<ArrayBuffer>), ...rest };
+  } catch (thrown) {
+    const reason = (thrown as Error).message.replace(/^WebAssembly\.compile\(\): /, "");
+    throw new CytoError("invalid-component", `Cannot compile a core module of the component: ${reason}`, {
+      cause: thrown,
+    });
+  }
 }

@@ -2,8 +2,10 @@ export {
   type AsyncCall,
   type Chunk,
   type Component,
+  type ComponentCache,
   type ComponentParts,
   type CoreInstance,
+  type CpuOptions,
   type FutureReader,
   type Grants,
   type HostFunction,
@@ -25,6 +27,7 @@ export {
   type World,
 } from "./contract.ts";
 export { assemble, digestOf, load, loadParts } from "./load.ts";
+export { createMetering, type Metering } from "./meter.ts";
 export { type Producer, type Provenance, readProvenance } from "./producers.ts";
 export { ComponentError } from "./signature.ts";
 export { createStreamPipe, futureOf, type StreamPipe } from "./stream-pipe.ts";

@@ -17,19 +17,22 @@ import { End } from "./async/stream.ts";
 import { type Callee, Task } from "./async/task.ts";
 import { CanonContext } from "./canon-context.ts";
 import type { CoreValue, Flat } from "./codec.ts";
-import { type CoreInstance, type HostFunction, type ImportObject, maySuspend } from "./contract.ts";
+import { type CoreInstance, type CpuOptions, type HostFunction, type ImportObject, maySuspend } from "./contract.ts";
+import type { CompiledCode } from "./core-module.ts";
 import { hostFunction } from "./host-function.ts";
+import type { Meter } from "./meter.ts";
 import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { camelCase, GuestResource, type ResourceType, withoutVersion } from "./types.ts";
 
 export interface Linkage {
   readonly plan: Linking;
-  readonly modules: readonly (WebAssembly.Module | undefined)[];
+  readonly modules: readonly (CompiledCode | undefined)[];
   readonly imports: ImportObject;
   /** When false, what would suspend the guest traps. */
   readonly suspend: boolean;
   readonly deadlock: "wait" | "trap";
+  readonly cpu: CpuOptions | undefined;
   /** Present when the modules expose their state and it is to be put back; counted here. */
   readonly resets: ResetCount | undefined;
 }
@@ -40,11 +43,13 @@ export interface ResetCount {
   failed: number;
 }
 
-export function instantiate({ plan, modules, imports, suspend, deadlock, resets }: Linkage): CoreInstance {
+export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, resets }: Linkage): CoreInstance {
   const hosts = resolveHosts(plan, imports);
-  const blocking = blockingOf(plan, hosts);
-  const suspends = suspend && blocking.size > 0;
-  const store = new Store(suspends, deadlock === "trap");
+  const meter = meterOf(modules, cpu);
+  const blocking = blockingOf(plan, hosts, suspend || meter !== undefined, meter !== undefined);
+  // A guest that is metered may be interrupted wherever it is.
+  const suspends = blocking.size > 0 || meter !== undefined;
+  const store = new Store(suspends, deadlock === "trap", meter);
   const homes: Home[] = [];
   plan.homes.forEach((container, index) => {
     homes.push(new Home(index, store, container === undefined ? undefined : homes[container]));
@@ -54,6 +59,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
   const contexts = plan.contexts.map(
     ({ home, encoding }) => new CanonContext(home, homes[home]!.handles, carriers[home]!, encoding),
   );
+  if (meter !== undefined) for (const cx of contexts) cx.charge = meter.charge;
   const lifts = new Map<LiftPlan, Lift>();
 
   function item(of: CoreItem): unknown {
@@ -72,8 +78,23 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
     plan.contexts.forEach(({ memory, realloc }, index) => {
       const last = Math.max(instanceOf(memory), instanceOf(realloc));
       if (last === instance)
-        contexts[index]!.bind(memory && (item(memory) as WebAssembly.Memory), callable(realloc) as never);
+        contexts[index]!.bind(memory && (item(memory) as WebAssembly.Memory), brief(callable(realloc)) as never);
     });
+  }
+
+  /** Core code that cannot be suspended where it is called, and has to be short. */
+  function brief(core: CoreFunction | undefined): CoreFunction | undefined {
+    if (meter === undefined || core === undefined) return core;
+    return (a, b, c, d) => {
+      const before = meter.enter();
+      try {
+        return core(a!, b!, c!, d!);
+      } catch (thrown) {
+        throw meter.ended ?? thrown;
+      } finally {
+        meter.leave(before);
+      }
+    };
   }
 
   function trampoline(from: Trampoline): CoreFunction {
@@ -124,7 +145,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
       (resource as Partial<Disposable>)[Symbol.dispose]?.();
       return;
     }
-    const destructor = callable(plan.destructors.get(type));
+    const destructor = brief(callable(plan.destructors.get(type)));
     if (destructor === undefined) return;
     const entered = homes[type.home]!.entering(from);
     if (entered.some((home) => home.entered))
@@ -151,7 +172,8 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
         asyncOption: from.async,
         enter: enter(core, entrySignatureOf(from)),
         enterCallback: callback && enter(callback, callbackSignature),
-        postReturn: callable(from.postReturn) as never,
+        postReturn: brief(callable(from.postReturn)) as never,
+        account: cpu && (() => ({ cpuMs: cpu.cpuMs, suspendable: suspends, usedMs: 0 })),
       });
       lifts.set(from, made);
     }
@@ -168,7 +190,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
   }
 
   const trampolines: unknown[] = plan.trampolines.map(trampoline);
-  if (suspends) {
+  if (blocking.size > 0) {
     const wait = new WebAssembly.Suspending(() => store.takePending());
     const given: Record<string, unknown> = { blocked: store.blocked };
     for (const flat of ["", "i32", "i64", "f32", "f64"]) given[`w${flat}`] = wait;
@@ -196,7 +218,11 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
     // A start function may call out, in a task of its own that cannot block.
     store.current = new Task(startCallee(homes[home]!), noArguments, () => undefined).thread;
     try {
-      bind(instances.push(new WebAssembly.Instance(modules[module]!, given)) - 1);
+      const { code, meter: names } = modules[module]!;
+      const instance = new WebAssembly.Instance(code, given);
+      const at = instances.push(instance) - 1;
+      bind(at);
+      if (names !== undefined) meter?.attach(instance, names);
     } finally {
       store.current = undefined;
     }
@@ -239,14 +265,30 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, resets 
         },
       }),
     [Symbol.dispose]() {
-      store.trap(new CytoError("cancelled", "Cannot run the component on: the instance has ended"));
+      const reason = new CytoError("cancelled", "Cannot run the component on: the instance has ended");
+      meter?.end(reason);
+      store.trap(reason);
       drop();
     },
   };
 }
 
+function meterOf(modules: Linkage["modules"], cpu: CpuOptions | undefined): Meter | undefined {
+  if (cpu !== undefined) return cpu.metering.meter();
+  if (modules.every((module) => module?.meter === undefined)) return undefined;
+  throw new CytoError(
+    "internal",
+    "Cannot instantiate the component: it was loaded to be metered, and nothing meters it",
+  );
+}
+
 /** The trampolines that may suspend their caller, by index. */
-function blockingOf(plan: Linking, hosts: ReadonlyMap<HostFunctionPlan, HostFunction>): Map<number, CoreSignature> {
+function blockingOf(
+  plan: Linking,
+  hosts: ReadonlyMap<HostFunctionPlan, HostFunction>,
+  suspend: boolean,
+  metered: boolean,
+): Map<number, CoreSignature> {
   const blocking = new Map<number, CoreSignature>();
   const guests: [index: number, signature: CoreSignature][] = [];
   plan.trampolines.forEach((trampoline, index) => {
@@ -255,7 +297,7 @@ function blockingOf(plan: Linking, hosts: ReadonlyMap<HostFunctionPlan, HostFunc
         const { func, async } = trampoline;
         const signature = coreSignatureOf(func.signature, async);
         if (func.kind === "lift") guests.push([index, signature]);
-        else if (!async && (func.async || maySuspend(hosts.get(func)!))) blocking.set(index, signature);
+        else if (suspend && !async && (func.async || maySuspend(hosts.get(func)!))) blocking.set(index, signature);
         return;
       }
       case "resource.new":
@@ -265,11 +307,12 @@ function blockingOf(plan: Linking, hosts: ReadonlyMap<HostFunctionPlan, HostFunc
         return;
       default: {
         const signature = blockingSignature(trampoline);
-        if (signature !== undefined) blocking.set(index, signature);
+        if (suspend && signature !== undefined) blocking.set(index, signature);
       }
     }
   });
-  const waits = blocking.size > 0 || guests.some(([index]) => mayBlock(plan.trampolines[index]!));
+  const waits =
+    metered || blocking.size > 0 || (suspend && guests.some(([index]) => mayBlock(plan.trampolines[index]!)));
   if (waits) for (const [index, signature] of guests) blocking.set(index, signature);
   return blocking;
 }

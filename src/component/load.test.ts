@@ -232,9 +232,12 @@ describe("loadParts()", () => {
       const { message: parts } = receiveMessageOnPort(port2) as { message: Awaited<ReturnType<typeof loadParts>> };
       port1.close();
       assert.ok(
-        parts.definition !== undefined && parts.modules.every((module) => module instanceof WebAssembly.Module),
+        parts.definition !== undefined && parts.modules.every((module) => module?.code instanceof WebAssembly.Module),
       );
-      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [assemble(parts), await load(bytes)];
+      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [
+        assemble(parts),
+        await load(bytes, { memoryBytes: 65_536 * 2 }),
+      ];
       assert.deepEqual(there, here);
     }
   });

@@ -1,18 +1,20 @@
 /**
- * Component bytes to something that can be instantiated: decoded, validated, linked and compiled
+ * Component bytes to something that can be instantiated: decoded, validated, linked, woven and compiled
  * once. Core modules of WASI 0.1 are taken as well.
+ *
+ *     bytes ─▶ decode ─▶ validate ─▶ fuse ─▶ weave ─┐
+ *       └────────────── kept by digest ─────────────┴─▶ compile ─▶ ComponentParts ─▶ assemble (each thread)
  */
 import { createHash } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
-import { CytoError } from "../kernel/index.ts";
 import { adapt, describesWorld } from "./adapt.ts";
 import { sniff } from "./binary.ts";
 import type { Component, ComponentParts, LoadOptions, World } from "./contract.ts";
-import { boundMemory } from "./core-module.ts";
+import { type CoreCode, compile, weaveModule } from "./core-module.ts";
 import { type ComponentDefinition, decode } from "./decode.ts";
 import { fuse } from "./fuse.ts";
 import { instantiate, type ResetCount } from "./instantiate.ts";
-import { type Linking, type Plan, planOf } from "./plan.ts";
+import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import { exposeState } from "./snapshot.ts";
 import { validate } from "./validate.ts";
@@ -22,61 +24,27 @@ import { validate } from "./validate.ts";
  * does not have.
  */
 export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promise<Component> {
-  const known = { digest: digestOf(bytes), size: bytes.length };
-  if (isProgram(bytes)) return programOf({ module: await compile(bytes, options), ...known });
-  const { plan, modules, resets } = await link(bytes, options);
-  return toComponent({ ...known, modules, resets }, plan);
+  return assemble(await loadParts(bytes, options));
 }
 
 /** As {@link load}, for threads that share what is compiled: each makes its own component with {@link assemble}. */
 export async function loadParts(bytes: Uint8Array, options: LoadOptions = {}): Promise<ComponentParts> {
   const known = { digest: digestOf(bytes), size: bytes.length };
-  if (isProgram(bytes)) {
-    return { ...known, definition: undefined, modules: [await compile(bytes, options)], resets: false };
-  }
-  const { definition, whole, plan, modules, resets } = await link(bytes, options);
-  // Modules that were linked away tell again how, and are small.
-  const away = whole.instances.filter((instance, index) => instance && plan.instances[index] === undefined);
-  const kept = new Set(away.map((instance) => whole.modules[instance!.module]!));
-  return { ...known, definition: serialize(withoutModules(definition, kept)), modules, resets };
+  const { definition, modules, resets } = await prepared(known.digest, bytes, options);
+  // What lives on holds no byte of the file: V8 keeps what it compiled.
+  return {
+    ...known,
+    definition,
+    resets,
+    modules: await Promise.all(modules.map((module) => module && compile(module))),
+  };
 }
 
 /** The component of which another thread, or this one, has loaded the parts. */
 export function assemble({ definition, ...parts }: ComponentParts): Component {
-  if (definition === undefined) return programOf({ ...parts, module: parts.modules[0]! });
-  return toComponent(parts, fuse(planOf(deserialize(definition) as ComponentDefinition)));
-}
-
-/** A program of WASI 0.1, which is no component and is not made one. */
-function isProgram(bytes: Uint8Array): boolean {
-  return sniff(bytes) === "core-module" && !describesWorld(bytes);
-}
-
-interface Linked extends Pick<ComponentParts, "modules" | "resets"> {
-  readonly definition: ComponentDefinition;
-  /** Before and after modules were linked away. */
-  readonly whole: Plan;
-  readonly plan: Plan;
-}
-
-async function link(bytes: Uint8Array, options: LoadOptions): Promise<Linked> {
-  const definition = decode(sniff(bytes) === "core-module" ? await adapt(bytes) : bytes);
-  validate(definition);
-  const whole = planOf(definition);
-  const plan = fuse(whole);
-  const used = new Set(plan.instances.map((instance) => instance?.module));
-  const wanted = plan.modules.map((module, index) => (used.has(index) ? module : undefined));
-  const exposed = options.reset === true ? wanted.map((module) => module && exposeState(module)) : [];
-  const resets = exposed.length > 0 && wanted.every((module, index) => !module || exposed[index]);
-  const modules = await Promise.all((resets ? exposed : wanted).map((module) => module && compile(module, options)));
-  return { definition, whole, plan, modules, resets };
-}
-
-/** What lives on holds no byte of the file: V8 keeps what it compiled. */
-function toComponent(
-  { digest, size, modules, resets: reset }: Omit<ComponentParts, "definition">,
-  { modules: _, ...plan }: Plan,
-): Component {
+  const { digest, size, modules, resets: reset } = parts;
+  if (definition === undefined) return programOf({ digest, size, module: modules[0]! });
+  const { modules: _, ...plan } = fuse(planOf(deserialize(definition) as ComponentDefinition));
   const resets: ResetCount = { done: 0, failed: 0 };
   return {
     digest,
@@ -84,11 +52,69 @@ function toComponent(
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
-    instantiate: (imports, { suspend = true, deadlock = "wait" } = {}) => {
+    woven: modules.flatMap((module) => (module === undefined ? [] : [module.report])),
+    instantiate: (imports, { suspend = true, deadlock = "wait", cpu } = {}) => {
       const counted = reset && paysOff(resets) ? resets : undefined;
-      return instantiate({ plan, modules, imports, suspend, deadlock, resets: counted });
+      return instantiate({ plan, modules, imports, suspend, deadlock, cpu, resets: counted });
     },
   };
+}
+
+/** Everything about a component but its compiled code. */
+interface Prepared {
+  readonly definition: Uint8Array | undefined;
+  readonly modules: readonly (CoreCode | undefined)[];
+  readonly resets: boolean;
+}
+
+/** Goes up when what is kept means something else. */
+const FORMAT = 1;
+
+async function prepared(digest: string, bytes: Uint8Array, options: LoadOptions): Promise<Prepared> {
+  const { cache, memoryBytes, reset, metered } = options;
+  if (cache === undefined) return prepare(bytes, options);
+  const key = digestOf(Buffer.from(JSON.stringify([FORMAT, process.versions.v8, digest, memoryBytes, reset, metered])));
+  const name = key.slice("sha256:".length);
+  const kept = unseal(await cache.read(name));
+  if (kept !== undefined) return kept;
+  const made = await prepare(bytes, options);
+  await cache.write(name, seal(made));
+  return made;
+}
+
+const SEAL_BYTES = 32;
+
+/** With a sum before it: a file that was cut off or changed is as good as none. */
+function seal(made: Prepared): Uint8Array {
+  const content = serialize(made);
+  return Buffer.concat([sumOf(content), content]);
+}
+
+function unseal(sealed: Uint8Array | undefined): Prepared | undefined {
+  if (sealed === undefined) return undefined;
+  const content = sealed.subarray(SEAL_BYTES);
+  return sumOf(content).equals(sealed.subarray(0, SEAL_BYTES)) ? (deserialize(content) as Prepared) : undefined;
+}
+
+async function prepare(bytes: Uint8Array, options: LoadOptions): Promise<Prepared> {
+  const core = sniff(bytes) === "core-module";
+  // A program of WASI 0.1, which is no component and is not made one.
+  if (core && !describesWorld(bytes)) {
+    return { definition: undefined, modules: [weaveModule(bytes, options)], resets: false };
+  }
+  const definition = decode(core ? await adapt(bytes) : bytes);
+  validate(definition);
+  const whole = planOf(definition);
+  const plan = fuse(whole);
+  const used = new Set(plan.instances.map((instance) => instance?.module));
+  const wanted = plan.modules.map((module, index) => (used.has(index) ? module : undefined));
+  const exposed = options.reset === true ? wanted.map((module) => module && exposeState(module)) : [];
+  const resets = exposed.length > 0 && wanted.every((module, index) => !module || exposed[index]);
+  const modules = (resets ? exposed : wanted).map((module) => module && weaveModule(module, options));
+  // Modules that were linked away tell again how, and are small.
+  const away = whole.instances.filter((instance, index) => instance && plan.instances[index] === undefined);
+  const kept = new Set(away.map((instance) => whole.modules[instance!.module]!));
+  return { definition: serialize(withoutModules(definition, kept)), modules, resets };
 }
 
 function withoutModules(component: ComponentDefinition, kept: ReadonlySet<Uint8Array>): ComponentDefinition {
@@ -109,20 +135,11 @@ function paysOff({ done, failed }: ResetCount): boolean {
 
 /** `sha256:…`, the name by which a component is known. */
 export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return `sha256:${sumOf(bytes).toString("hex")}`;
 }
 
-async function compile(module: Uint8Array, { memoryBytes }: LoadOptions): Promise<WebAssembly.Module> {
-  try {
-    const bounded = memoryBytes === undefined ? module : boundMemory(module, memoryBytes);
-    return await WebAssembly.compile(bounded as Uint8Array<ArrayBuffer>);
-  } catch (thrown) {
-    if (thrown instanceof CytoError) throw thrown;
-    const reason = (thrown as Error).message.replace(/^WebAssembly\.compile\(\): /, "");
-    throw new CytoError("invalid-component", `Cannot compile a core module of the component: ${reason}`, {
-      cause: thrown,
-    });
-  }
+function sumOf(bytes: Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
 }
 
 function worldOf(plan: Linking): World | undefined {

@@ -6,7 +6,10 @@
  * handed the instance's memory first. Numbers cross as WebAssembly has them: an i64 is a signed bigint.
  */
 import { CytoError } from "../kernel/index.ts";
-import { type Component, type CoreInstance, type ImportObject, maySuspend } from "./contract.ts";
+import { type Component, type CoreInstance, type CpuOptions, type ImportObject, maySuspend } from "./contract.ts";
+import type { CompiledCode } from "./core-module.ts";
+import type { Account, Meter } from "./meter.ts";
+import type { WovenExports } from "./weave/weave.ts";
 
 const wasi = "wasi_snapshot_preview1";
 
@@ -14,15 +17,16 @@ type Exports = CoreInstance["exports"];
 type Callable = (...args: never[]) => unknown;
 
 export interface Program {
-  readonly module: WebAssembly.Module;
+  readonly module: CompiledCode;
   readonly digest: string;
   readonly size: number;
 }
 
 /** Throws `invalid-component` for a module that is no program. */
 export function programOf({ module, digest, size }: Program): Component {
-  const imports = WebAssembly.Module.imports(module);
-  const exports = WebAssembly.Module.exports(module);
+  const imports = WebAssembly.Module.imports(module.code);
+  const appended = module.meter;
+  const exports = WebAssembly.Module.exports(module.code).filter(({ name }) => !isAppended(name, appended));
   const exported = (name: string, kind: string) => exports.some((each) => each.name === name && each.kind === kind);
   const command = exported("_start", "function");
   if (!command && !exported("_initialize", "function")) {
@@ -46,21 +50,36 @@ export function programOf({ module, digest, size }: Program): Component {
     imports: [...new Set(imports.map((each) => each.module))],
     exports: exports.filter(({ kind }) => kind === "function").map(({ name }) => name),
     world: command ? "command" : undefined,
-    instantiate: (given, { suspend = true } = {}) => instantiate({ module, imports, command, given, suspend }),
+    woven: [module.report],
+    instantiate: (given, { suspend = true, cpu } = {}) => {
+      const names = exports.map(({ name }) => name);
+      return instantiate({ module, imports, names, command, given, suspend, meter: cpu?.metering.meter(), cpu });
+    },
   };
 }
 
+function isAppended(name: string, appended: WovenExports | undefined): boolean {
+  return appended !== undefined && Object.values(appended).includes(name);
+}
+
 interface Linkage {
-  readonly module: WebAssembly.Module;
+  readonly module: CompiledCode;
+  /** What the author exports. */
+  readonly names: readonly string[];
   readonly imports: readonly { readonly module: string; readonly name: string; readonly kind: string }[];
   readonly command: boolean;
   readonly given: ImportObject;
   readonly suspend: boolean;
+  readonly meter: Meter | undefined;
+  readonly cpu: CpuOptions | undefined;
 }
 
-function instantiate({ module, imports: wanted, command, given, suspend }: Linkage): CoreInstance {
+function instantiate(linkage: Linkage): CoreInstance {
+  const { module, names, imports: wanted, command, given, suspend, meter, cpu } = linkage;
   let memory: WebAssembly.Memory | undefined;
-  let suspends = false;
+  /** What the call under way may use. */
+  let account: Account | undefined;
+  let suspends = meter !== undefined;
   const missing: string[] = [];
   const imports: Record<string, Record<string, unknown>> = {};
   for (const { module: from, name, kind } of wanted) {
@@ -70,7 +89,12 @@ function instantiate({ module, imports: wanted, command, given, suspend }: Linka
       continue;
     }
     const call = host as (memory: WebAssembly.Memory, ...values: never[]) => unknown;
-    const bound = (...values: never[]) => call(memory ?? early(name), ...values);
+    const bound = (...values: never[]) => {
+      const answer = call(memory ?? early(name), ...values);
+      if (meter === undefined || !(answer instanceof Promise)) return answer;
+      meter.leave(undefined);
+      return answer.finally(() => meter.enter(account));
+    };
     const waits = suspend && maySuspend(host);
     suspends ||= waits;
     imports[from] ??= {};
@@ -79,17 +103,32 @@ function instantiate({ module, imports: wanted, command, given, suspend }: Linka
   if (missing.length > 0) {
     throw new CytoError("unbound-import", `Cannot instantiate the component: nothing provides ${missing.join(", ")}`);
   }
-  const { exports } = new WebAssembly.Instance(module, imports);
+  const instance = new WebAssembly.Instance(module.code, imports);
+  const { exports } = instance;
   memory = exports.memory as WebAssembly.Memory;
+  if (module.meter !== undefined) meter?.attach(instance, module.meter);
   const entry = (name: string): Callable => {
     const core = exports[name] as Callable;
-    return suspends ? WebAssembly.promising(core) : core;
+    if (!suspends) return core;
+    const promised = WebAssembly.promising(core);
+    if (meter === undefined) return promised;
+    return (...values) => {
+      account = { cpuMs: cpu!.cpuMs, suspendable: true, usedMs: 0 };
+      const before = meter.enter(account);
+      const ended = promised(...values);
+      meter.leave(before);
+      return ended.catch((thrown) => {
+        throw meter.ended ?? thrown;
+      });
+    };
   };
   if (!command) (exports._initialize as Callable)();
   return {
-    exports: command ? { "wasi:cli/run": { run: entry("_start") } } : { $root: functionsOf(exports, entry) },
+    exports: command ? { "wasi:cli/run": { run: entry("_start") } } : { $root: functionsOf(exports, names, entry) },
     memoryBytes: () => memory.buffer.byteLength,
-    [Symbol.dispose]() {},
+    [Symbol.dispose]() {
+      meter?.end(new CytoError("cancelled", "Cannot run the program on: the instance has ended"));
+    },
   };
 }
 
@@ -98,7 +137,11 @@ function early(name: string): never {
   throw new CytoError("instance-trapped", `Cannot instantiate the component: its start function calls ${name}`);
 }
 
-function functionsOf(exports: Record<string, unknown>, entry: (name: string) => Callable): Exports[string] {
-  const names = Object.keys(exports).filter((name) => typeof exports[name] === "function" && name !== "_initialize");
-  return Object.fromEntries(names.map((name) => [name, entry(name)]));
+function functionsOf(
+  exports: Record<string, unknown>,
+  names: readonly string[],
+  entry: (name: string) => Callable,
+): Exports[string] {
+  const functions = names.filter((name) => typeof exports[name] === "function" && name !== "_initialize");
+  return Object.fromEntries(functions.map((name) => [name, entry(name)]));
 }

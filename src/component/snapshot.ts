@@ -13,7 +13,7 @@
 import { CytoError } from "../kernel/index.ts";
 import { BinaryReader } from "./binary.ts";
 import { type Opcode, skipConstant, skipValueType, walkBody } from "./core-code.ts";
-import { leb } from "./core-module.ts";
+import { leb } from "./leb128.ts";
 
 export interface Snapshot {
   /** Answers false, and changes nothing, where memory has grown: it cannot be made smaller again. */
@@ -147,7 +147,7 @@ export function takeSnapshot(instances: readonly WebAssembly.Instance[]): Snapsh
         if (bytes > BYTES_MAX) return undefined;
         memories.push(imageOf(state));
       } else {
-        const { value } = state;
+        const { value } = state as { value: number | bigint };
         // The bits of a NaN do not survive JavaScript.
         if (Number.isNaN(value)) return undefined;
         globals.push({ global: state, value });

@@ -17,7 +17,7 @@ declare namespace WebAssembly {
   }
   class Global {
     constructor(descriptor: { value: "i32" | "i64" | "f32" | "f64"; mutable?: boolean }, value?: number | bigint);
-    value: number | bigint;
+    value: unknown;
   }
   class RuntimeError extends Error {
     constructor(message?: string, options?: ErrorOptions);

@@ -35,6 +35,7 @@ describe("createStarts()", () => {
     const clock: Clock = {
       now: () => workedMs,
       monotonic: () => workedMs,
+      cpu: () => workedMs,
       after(_delayMs, action) {
         turns.push(action);
         return { [Symbol.dispose]() {} };

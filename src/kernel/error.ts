@@ -31,6 +31,8 @@ export const catalog = {
   "invalid-reply": { status: 502, retry: "never", title: "The service gave an invalid reply" },
   "no-reply": { status: 502, retry: "never", title: "The service gave no reply" },
   "instance-trapped": { status: 502, retry: "elsewhere", title: "The instance trapped" },
+  "cpu-exceeded": { status: 502, retry: "never", title: "The call used up its CPU time" },
+  "memory-exceeded": { status: 502, retry: "never", title: "The call used up the memory" },
   "upstream-failed": { status: 502, retry: "same", title: "The upstream failed" },
   "no-service": { status: 503, retry: "never", title: "The service is not deployed" },
   overloaded: { status: 503, retry: "elsewhere", title: "The service is overloaded" },

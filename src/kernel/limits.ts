@@ -23,6 +23,8 @@ export const limits = {
   queue: 1024,
   /** Linear memory of one instance. */
   memoryBytes: 256 * 1024 * 1024,
+  /** Time that one call computes in its service; where an instance is in many calls, one turn of it. */
+  cpuMs: 10_000,
   /** Sockets that one instance may have open, connections waiting to be accepted among them. */
   sockets: 256,
   /** A key and a value of a keyvalue binding. */

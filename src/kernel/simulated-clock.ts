@@ -13,6 +13,7 @@ export function createSimulatedClock(): SimulatedClock {
   return {
     now: () => nowMs,
     monotonic: () => nowMs,
+    cpu: () => nowMs,
     after(delayMs, action) {
       const timer = { atMs: nowMs + delayMs, action };
       timers.add(timer);

@@ -202,6 +202,7 @@ const limitTexts: Readonly<Record<keyof Limits, LimitText>> = {
   concurrency: { unit: "count", scope: "service", description: "Calls inside one instance at a time.", maximum: 65536 },
   queue: { unit: "count", scope: "service", description: "Calls that wait for one on a shard.", maximum: 1_000_000 },
   memoryBytes: { unit: "bytes", scope: "service", description: "Linear memory of one instance.", maximum: 2 ** 32 },
+  cpuMs: { unit: "ms", scope: "service", description: "How long one call may compute: with it used up, it is ended." },
   sockets: { unit: "count", scope: "service", description: "Sockets of one instance at a time.", maximum: 65536 },
   keyBytes: { unit: "bytes", scope: "service", description: "The longest key of a keyvalue binding." },
   valueBytes: { unit: "bytes", scope: "service", description: "The longest value of a keyvalue binding." },

@@ -12,6 +12,7 @@ import { CytoError } from "../../kernel/index.ts";
 import { type CanonContext, trap } from "../canon-context.ts";
 import type { CoreValue } from "../codec.ts";
 import type { TaskOptions } from "../contract.ts";
+import type { Account } from "../meter.ts";
 import { ComponentError, type Signature } from "../signature.ts";
 import type { Home } from "./home.ts";
 import type { Store, Thread } from "./store.ts";
@@ -72,6 +73,8 @@ export interface LiftParts {
   readonly enter: Enter;
   readonly enterCallback: Enter | undefined;
   readonly postReturn: ((value: CoreValue | undefined) => void) | undefined;
+  /** What a call from outside may use, where guests are metered. */
+  readonly account: (() => Account) | undefined;
 }
 
 /** What a callback lift's core code asks for. */
@@ -89,8 +92,20 @@ export class Lift implements Callee {
   readonly #enter: Enter;
   readonly #callback: Enter | undefined;
   readonly #postReturn: LiftParts["postReturn"];
+  readonly #account: LiftParts["account"];
 
-  constructor({ store, home, cx, signature, asyncType, asyncOption, enter, enterCallback, postReturn }: LiftParts) {
+  constructor({
+    store,
+    home,
+    cx,
+    signature,
+    asyncType,
+    asyncOption,
+    enter,
+    enterCallback,
+    postReturn,
+    account,
+  }: LiftParts) {
     this.#store = store;
     this.home = home;
     this.cx = cx;
@@ -101,6 +116,7 @@ export class Lift implements Callee {
     this.#enter = enter;
     this.#callback = enterCallback;
     this.#postReturn = postReturn;
+    this.#account = account;
   }
 
   /** Runs the task's thread until it blocks, pauses or ends. `entered` is what its caller may not be in. */
@@ -144,6 +160,7 @@ export class Lift implements Callee {
           throw error;
         }),
     );
+    task.account = this.#account?.();
     follow(store, task, options);
     const begin = (): void => {
       const { chain } = this.home;

@@ -204,6 +204,7 @@ export function lowerGuest({ store, home, cx, async }: Caller, signature: Signat
       },
     );
     task.cause = caller.task.cause;
+    task.account = caller.task.account;
     subtask.onCancel = (from) => task.requestCancellation(from);
     lift.start(task, entered);
 

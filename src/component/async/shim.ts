@@ -10,6 +10,7 @@
  * end of an export that may be suspended a turn late.
  */
 import type { Flat } from "../codec.ts";
+import { leb, signedLeb } from "../leb128.ts";
 
 export interface CoreSignature {
   readonly params: readonly Flat[];
@@ -35,7 +36,7 @@ export function lowerShim(signatures: readonly CoreSignature[]): Uint8Array<Arra
     else {
       // The block takes the answer of the call and gives the one that was waited for.
       const block = module.type({ params: [signature.result], result: signature.result });
-      code.push(op.if, ...signed(block), op.drop, ...wait, op.end);
+      code.push(op.if, ...signedLeb(block), op.drop, ...wait, op.end);
     }
     module.exportFunction(`f${i}`, signature, code);
   });
@@ -129,23 +130,4 @@ function vector(items: readonly (readonly number[])[]): number[] {
 function text(name: string): number[] {
   const bytes = [...Buffer.from(name)];
   return [...leb(bytes.length), ...bytes];
-}
-
-/** Unsigned LEB128. */
-function leb(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    const byte = rest % 128;
-    rest = Math.floor(rest / 128);
-    bytes.push(rest > 0 ? byte | 0x80 : byte);
-  } while (rest > 0);
-  return bytes;
-}
-
-/** A number that is not negative as a signed LEB128: what block types are. */
-function signed(value: number): number[] {
-  const bytes = leb(value);
-  const last = bytes.pop()!;
-  return last & 0x40 ? [...bytes, last | 0x80, 0] : [...bytes, last];
 }

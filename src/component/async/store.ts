@@ -16,6 +16,7 @@
  * Follows "Stack Switching", "Threads" and "Store" of the Component Model's CanonicalABI.md.
  */
 import { trap } from "../canon-context.ts";
+import type { Meter } from "../meter.ts";
 import type { Home } from "./home.ts";
 import type { Task } from "./task.ts";
 
@@ -76,6 +77,8 @@ export class Store {
   /** Threads that have begun and not ended. */
   #live = 0;
 
+  /** Interrupts guest code that stays too long, and ends what has used up its time. */
+  readonly meter: Meter | undefined;
   /** Calls from outside that have not been answered. */
   asked = 0;
   readonly #trapsDeadlock: boolean;
@@ -84,7 +87,8 @@ export class Store {
    * `suspends`: whether stacks can be suspended (JSPI). `trapsDeadlock`: whether calls that wait for
    * nothing that will come are a trap.
    */
-  constructor(suspends: boolean, trapsDeadlock: boolean) {
+  constructor(suspends: boolean, trapsDeadlock: boolean, meter?: Meter) {
+    this.meter = meter;
     this.#trapsDeadlock = trapsDeadlock;
     if (suspends) this.blocked = new WebAssembly.Global({ value: "i32", mutable: true }, 0);
   }
@@ -121,6 +125,7 @@ export class Store {
     const starter = this.current;
     this.current = thread;
     this.#live++;
+    const before = this.meter?.enter(thread.task.account);
     enter(thread, entered);
     try {
       body();
@@ -128,6 +133,7 @@ export class Store {
       this.trap(thrown);
       throw thrown;
     } finally {
+      this.meter?.leave(before);
       this.current = starter;
       // What runs on by itself holds the store from here on.
       if (thread.state === "running") thread.state = "paused";
@@ -166,6 +172,7 @@ export class Store {
     thread.proceed = undefined;
     this.running = thread;
     if (thread.entered.length === 0) enter(thread, thread.task.home.chain);
+    this.meter?.enter(thread.task.account);
     try {
       proceed!(cancelled);
     } catch (thrown) {
@@ -204,6 +211,7 @@ export class Store {
     const { starter } = thread;
     thread.starter = undefined;
     if (this.running !== thread) return;
+    this.meter?.leave(undefined);
     this.running = undefined;
     if (starter !== undefined) this.resume(starter, false);
     else this.schedule();
@@ -253,7 +261,9 @@ export class Store {
   /** Ends everything. */
   trap(thrown: unknown): void {
     if (this.trapped !== undefined) return;
-    this.trapped = thrown instanceof Error ? thrown : new WebAssembly.RuntimeError(String(thrown));
+    // What ends a guest from outside is a trap that says nothing.
+    const reason = this.meter?.ended ?? thrown;
+    this.trapped = reason instanceof Error ? reason : new WebAssembly.RuntimeError(String(reason));
     this.#ready.length = 0;
     this.running = undefined;
     const told = [...this.onTrap];

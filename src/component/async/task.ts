@@ -10,6 +10,7 @@
  */
 import { trap } from "../canon-context.ts";
 import { type BorrowScope, giveBack, type ResourceHandle } from "../handles.ts";
+import type { Account } from "../meter.ts";
 import type { Home } from "./home.ts";
 import { Thread } from "./store.ts";
 import { type Event, eventCode, Waitable } from "./waitable.ts";
@@ -40,6 +41,8 @@ export class Task implements BorrowScope {
   readonly refuse: ((error: TypeError) => void) | undefined;
   /** What the call from outside is for that it is part of. */
   cause: unknown;
+  /** What that call may use, where guests are metered. */
+  account: Account | undefined;
   /** Told when its thread has ended. */
   ended: (() => void) | undefined;
   readonly #resolve: (result: unknown) => void;

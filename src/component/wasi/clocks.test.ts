@@ -13,6 +13,7 @@ function manualClock() {
   const clock: Clock = {
     now: () => 1_700_000_000_123 + nowMs,
     monotonic: () => nowMs,
+    cpu: () => nowMs,
     after(delayMs, action) {
       timers.set(action, nowMs + delayMs);
       return { [Symbol.dispose]: () => void timers.delete(action) };

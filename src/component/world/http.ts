@@ -13,6 +13,7 @@
  */
 import { type Call, CytoError, type Headers, type Reply, toCytoError } from "../../kernel/index.ts";
 import type { CoreInstance, Grants, Instance } from "../contract.ts";
+import { metLimit } from "../meter.ts";
 import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
 import { type Answerable, IncomingRequest, type OutgoingResponse, ResponseOutparam } from "../wasi/http/message.ts";
 import { assertLive, cancelUnderway, createHostState, endState, type HostState, quickTurns } from "../wasi/state.ts";
@@ -146,10 +147,12 @@ class HttpInstance implements Instance {
     if (exchange.left) return;
     const { service } = exchange.call;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    this.broken ??= new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
-      cause: thrown,
-      hint: "What the guest wrote to its standard error is in the log of the service.",
-    });
+    this.broken ??= metLimit(thrown)
+      ? thrown
+      : new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
+          cause: thrown,
+          hint: "What the guest wrote to its standard error is in the log of the service.",
+        });
     exchange.fail(this.broken);
     this.#end();
   }

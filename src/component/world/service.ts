@@ -17,6 +17,7 @@ import {
   toCytoError,
 } from "../../kernel/index.ts";
 import type { Component, Grants, ImportObject, Instance, LogLevel, OutgoingRequest } from "../contract.ts";
+import { metLimit } from "../meter.ts";
 import { type Channel, createChannel } from "./channel.ts";
 
 type Tagged<T extends string = string> = { readonly tag: T; readonly val?: unknown };
@@ -94,22 +95,29 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   const core = component.instantiate({ ...wasi, ...imports() }, { suspend: false });
   const handler = core.exports["cytoplane:service/handler"] as unknown as Handler;
 
-  function enter(event: () => void): void {
+  function enter(event: () => unknown): void {
     if (broken) return;
-    if (inside) {
-      events.push(event);
-      return;
-    }
+    events.push(event);
+    if (inside) return;
     inside = true;
+    tellEvents();
+  }
+
+  /** A promise where the guest was interrupted: it is told no more before it has got on. */
+  function tellEvents(): void {
     try {
-      event();
-      for (let next = events.shift(); next; next = events.shift()) next();
+      for (let next = events.shift(); next; next = events.shift()) {
+        const told: unknown = next();
+        if (told instanceof Promise) {
+          told.then(tellEvents, breakDown);
+          return;
+        }
+      }
     } catch (thrown) {
       breakDown(thrown as Error);
       return;
-    } finally {
-      inside = false;
     }
+    inside = false;
     settle();
   }
 
@@ -127,11 +135,18 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   }
 
   function breakDown(error: Error): void {
+    inside = false;
+    if (broken) return;
     broken = error;
     for (const cancel of operations.values()) cancel?.();
     operations.clear();
     for (const stream of reading.keys()) stopReading(stream);
-    const trapped = () => new CytoError("instance-trapped", `The instance trapped: ${error.message}`, { cause: error });
+    // Of several calls nobody knows which one it was.
+    const alone = calls.size === 1;
+    const trapped = () =>
+      alone && metLimit(error)
+        ? error
+        : new CytoError("instance-trapped", `The instance trapped: ${error.message}`, { cause: error });
     for (const channel of writing.values()) channel.fail(trapped());
     writing.clear();
     for (const [id, pending] of calls) {

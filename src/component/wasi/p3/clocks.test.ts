@@ -37,6 +37,7 @@ describe("wasi:clocks 0.3", () => {
     const { "wasi:clocks/monotonic-clock@0.3": monotonic } = clocks({
       now: () => 0,
       monotonic: () => nowMs,
+      cpu: () => nowMs,
       after(delayMs, action) {
         timers.push({ delayMs, action });
         return { [Symbol.dispose]: () => {} };

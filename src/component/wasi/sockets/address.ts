@@ -109,7 +109,7 @@ function groups(text: string): number[] {
 
 function scopeOf(zone: string): number {
   if (/^\d+$/.test(zone)) return Number(zone);
-  return networkInterfaces()[zone]?.find((at) => at.family === "IPv6")?.scopeid ?? 0;
+  return networkInterfaces()[zone]?.find((at) => at.family === "IPv6" && at.scopeid !== 0)?.scopeid ?? 0;
 }
 
 function zoneOf(scopeId: number): string {
