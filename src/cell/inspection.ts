@@ -1,5 +1,14 @@
 /** What a component is, and what a manifest must give it before it runs. For people, not for the way of a call. */
-import { load, type Producer, printWit, readProvenance, readWit, type Wit, type World } from "../component/index.ts";
+import {
+  type Component,
+  load,
+  type Producer,
+  printWit,
+  readProvenance,
+  readWit,
+  type Wit,
+  type World,
+} from "../component/index.ts";
 
 export { printWit };
 
@@ -12,6 +21,8 @@ export interface Inspection {
   readonly exports: readonly string[];
   /** The languages and tools that made it. */
   readonly producers: readonly Producer[];
+  /** What deploying it writes into each core module that runs. */
+  readonly woven: Component["woven"];
   /** Every interface, type and function that it imports and exports; a program of WASI 0.1 has none. */
   readonly interface: Wit | undefined;
 }
@@ -30,9 +41,11 @@ export interface ImportNeed {
 
 /** Throws `invalid-component`, saying what the bytes are instead. */
 export async function inspectComponent(bytes: Uint8Array): Promise<Inspection> {
-  const { digest, size, world, imports, exports } = await load(bytes);
+  const component = await load(bytes, { metered: true, monotonic: () => performance.now() });
+  const { digest, size, world, imports, exports, woven } = component;
   const { producers } = readProvenance(bytes);
-  return { digest, size, world, exports, imports: imports.map(needOf), producers, interface: await readWit(bytes) };
+  const wit = await readWit(bytes);
+  return { digest, size, world, exports, imports: imports.map(needOf), producers, woven, interface: wit };
 }
 
 /** By interface, without version; the first that begins the name decides. */

@@ -14,6 +14,7 @@ describe("cyto inspect", () => {
     const { code, stdout } = await run(["inspect", hello], { cwd });
     assert.equal(code, 0);
     assert.match(stdout, /^is +a wasi:http service\ndigest +sha256:[0-9a-f]{64}\nsize +[\d.]+ kB/);
+    assert.match(stdout, /\nwoven +1 core module, [\d.]+ kB to [\d.]+ kB, in [\d.]+ ms\n +\d+ functions, \d+ charged/);
     assert.match(stdout, /\n {2}wasi:http\/types@0\.2\.\d+ +given\n/);
     assert.match(stdout, /\n {2}wasi:cli\/environment@0\.2\.\d+ +declare +environment: \{ <NAME>: <value> \}\n/);
     assert.match(stdout, /\nexports\n {2}wasi:http\/incoming-handler@0\.2\.\d+\n\npackage root:component;\n/);
@@ -33,12 +34,17 @@ describe("cyto inspect", () => {
       "exports",
       "imports",
       "producers",
+      "woven",
       "interface",
       "wit",
     ]);
     assert.equal(`${found.wit}\n`, stdout);
     assert.ok(found.interface.packages.some(({ name }: { name: string }) => name.startsWith("wasi:http@")));
     assert.equal(found.size, readFileSync(hello).byteLength);
+    const [woven, ...others] = found.woven;
+    assert.equal(others.length, 0);
+    assert.ok(woven.bytesAfter > woven.bytesBefore && woven.entries > 0 && woven.elapsedMs > 0);
+    assert.ok(woven.functions >= woven.entries && woven.loops >= woven.unrolled);
   });
 
   const bytes: Readonly<Record<string, [content: Uint8Array, message: RegExp]>> = {

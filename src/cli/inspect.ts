@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Inspection } from "../cell/inspection.ts";
 import { CytoError } from "../kernel/index.ts";
 import { addManual, type Context, type Frame, runs } from "./command.ts";
-import { formatBytes, renderTable } from "./table.ts";
+import { formatBytes, formatDuration, renderTable } from "./table.ts";
 
 interface InspectOptions {
   readonly wit?: boolean;
@@ -16,7 +16,7 @@ export function addInspect(program: Command, frame: Frame): void {
     .command("inspect")
     .summary("show what a component needs and offers")
     .description(
-      "Shows a component's digest and size, what it imports and what in a manifest gives that, what it exports, and its whole interface as WIT.",
+      "Shows a component's digest and size, what it imports and what in a manifest gives that, what it exports, what is woven into it when it is deployed, and its whole interface as WIT.",
     )
     .argument("<component.wasm>", "the component's file")
     .option("--wit", "print its interface as WIT, and nothing else")
@@ -61,7 +61,10 @@ export function readComponent(path: string, place: string): Uint8Array {
   }
 }
 
-function describe({ digest, size, world, imports, exports, producers }: Inspection, { output }: Context): string {
+function describe(
+  { digest, size, world, imports, exports, producers, woven }: Inspection,
+  { output }: Context,
+): string {
   const { bold, dim, green, red, yellow } = output.paint;
   const worlds = {
     service: "a service of Cytoplane's own world",
@@ -78,6 +81,7 @@ function describe({ digest, size, world, imports, exports, producers }: Inspecti
     const made = producers.map(({ name, version }) => `${name} ${dim(version)}`.trimEnd());
     lines.push(`${bold("made by")}  ${[...new Set(made)].join(", ")}`);
   }
+  if (woven.length > 0) lines.push(`${bold("woven")}    ${describeWoven(woven).join(`\n${" ".repeat(9)}`)}`);
   const state = { given: dim("given"), declared: green("declare"), missing: red("missing") };
   const rows = imports.map(({ name, state, key }) => [name, state, key ?? ""]);
   if (rows.length > 0) {
@@ -95,6 +99,23 @@ function describe({ digest, size, world, imports, exports, producers }: Inspecti
     lines.push(`\n${red("missing")}: nothing here provides these imports, so it will not be deployed`);
   }
   return lines.join("\n");
+}
+
+/** What weaving makes of the core modules, all together. */
+function describeWoven(woven: Inspection["woven"]): string[] {
+  const sum = (count: (report: Inspection["woven"][number]) => number) =>
+    woven.reduce((total, report) => total + count(report), 0);
+  const [before, after] = [sum((report) => report.bytesBefore), sum((report) => report.bytesAfter)];
+  const modules = woven.length === 1 ? "1 core module" : `${woven.length} core modules`;
+  const lines = [
+    `${modules}, ${formatBytes(before)} to ${formatBytes(after)}, in ${formatDuration(sum(({ elapsedMs }) => elapsedMs ?? 0))}`,
+    `${sum(({ functions }) => functions)} functions, ${sum(({ entries }) => entries)} charged on entry; ` +
+      `${sum(({ loops }) => loops)} loops charged, ${sum(({ unrolled }) => unrolled)} unrolled; ` +
+      `${sum(({ pieces }) => pieces)} long instructions done in pieces`,
+  ];
+  const dropped = new Set(woven.flatMap((report) => report.dropped));
+  if (dropped.size > 0) lines.push(`left out, as it would be wrong: ${[...dropped].join(", ")}`);
+  return lines;
 }
 
 /** The words of WIT stand out from the names in it. */
