@@ -7,6 +7,7 @@
  * listed still reaches nothing that the grants do not hold.
  */
 import type { Grants, ImportObject } from "../contract.ts";
+import { wasi03Imports } from "./0.3/standard.ts";
 import { cli } from "./cli.ts";
 import { clocks } from "./clocks.ts";
 import { config } from "./config.ts";
@@ -15,7 +16,6 @@ import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { keyvalue } from "./keyvalue.ts";
 import { logging } from "./logging.ts";
-import { wasi03Imports } from "./p3/standard.ts";
 import { preview1 } from "./preview1.ts";
 import { random } from "./random.ts";
 import { secrets } from "./secrets.ts";

@@ -21,9 +21,9 @@ import type { Component, Grants, TaskOptions } from "../contract.ts";
 import { load } from "../load.ts";
 import { createMetering } from "../meter.ts";
 import { futureOf } from "../stream-pipe.ts";
-import type { Trailers } from "../wasi/p3/http/contents.ts";
-import { Fields } from "../wasi/p3/http/fields.ts";
-import { Response } from "../wasi/p3/http/message.ts";
+import type { Trailers } from "../wasi/0.3/http/contents.ts";
+import { Fields } from "../wasi/0.3/http/fields.ts";
+import { Response } from "../wasi/0.3/http/message.ts";
 
 let handler: Component;
 before(async () => {

@@ -16,10 +16,10 @@ import { type Body, type Call, CytoError, type Headers, type Reply, toCytoError 
 import type { CoreInstance, Instance, TaskOptions } from "../contract.ts";
 import { metLimit } from "../meter.ts";
 import { ComponentError } from "../signature.ts";
+import { type Head, headOf, ReceivedContents } from "../wasi/0.3/http/contents.ts";
+import { GuestBody } from "../wasi/0.3/http/guest-body.ts";
+import { Request, type Response } from "../wasi/0.3/http/message.ts";
 import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
-import { type Head, headOf, ReceivedContents } from "../wasi/p3/http/contents.ts";
-import { GuestBody } from "../wasi/p3/http/guest-body.ts";
-import { Request, type Response } from "../wasi/p3/http/message.ts";
 import { assertLive, endState, type HostState, quickTurns } from "../wasi/state.ts";
 
 const handlerInterface = "wasi:http/handler";
