@@ -33,7 +33,7 @@ async function inspect(context: Context, [place = ""]: readonly string[], option
   const { output, terminal } = context;
   const bytes = readComponent(resolve(terminal.cwd, place), place);
   const { inspectComponent, printWit } = await import("../cell/inspection.ts");
-  const found = await inspectComponent(bytes).catch((error: unknown) => {
+  const found = await inspectComponent(bytes, () => performance.now()).catch((error: unknown) => {
     if (!(error instanceof CytoError)) throw error;
     throw new CytoError(error.code, `Cannot inspect ${place}: ${error.message}`, {
       cause: error.cause,

@@ -8,6 +8,7 @@
 import { readFile } from "node:fs/promises";
 import { CytoError } from "../kernel/index.ts";
 import { BinaryReader } from "./binary.ts";
+import { coreSections, sectionId } from "./core-section.ts";
 
 export async function adapt(module: Uint8Array): Promise<Uint8Array> {
   // Loaded when it is needed: it brings a toolchain along.
@@ -26,11 +27,8 @@ export async function adapt(module: Uint8Array): Promise<Uint8Array> {
 
 /** Whether the toolchain left the description of a world in it. */
 export function describesWorld(module: Uint8Array): boolean {
-  const reader = new BinaryReader(module, 8);
-  while (!reader.done) {
-    const custom = reader.byte() === 0;
-    const section = reader.section(reader.u32());
-    if (custom && section.name().startsWith("component-type")) return true;
+  for (const { id, content } of coreSections(new BinaryReader(module, 8))) {
+    if (id === sectionId.custom && content.name().startsWith("component-type")) return true;
   }
   return false;
 }

@@ -6,6 +6,8 @@
  * they come from.
  */
 import { BinaryReader, invalid, sniff } from "./binary.ts";
+import { skipConstant } from "./core-code.ts";
+import { coreSections, sectionId } from "./core-section.ts";
 import {
   type CompositeType,
   type CoreExtern,
@@ -209,8 +211,6 @@ export function resolveExtern(extern: CoreExtern, space: CoreSpace, fail: Fail):
 }
 
 const externKinds: readonly CoreItem["kind"][] = ["func", "table", "memory", "global", "tag"];
-const CUSTOM = 0;
-const CODE = 10;
 
 /** `offset` is where the module stands in the file. */
 export function coreInterfaceOf(module: Uint8Array, offset: number, types: CoreTypes): ModuleType {
@@ -218,32 +218,21 @@ export function coreInterfaceOf(module: Uint8Array, offset: number, types: CoreT
   if (sniff(module) !== "core-module") file.fail("it does not begin like a core module");
   file.offset = 8;
   const sections = new Map<number, BinaryReader>();
-  while (!file.done) {
-    const id = file.byte();
-    const section = file.section(file.u32());
-    if (id === CUSTOM || (id >= CODE && id !== TAGS)) continue;
-    if (sections.has(id)) file.fail(`section ${id} is there twice`, section.offset);
-    sections.set(id, section);
+  for (const { id, content } of coreSections(file)) {
+    if (id === sectionId.custom || (id >= sectionId.code && id !== sectionId.tag)) continue;
+    if (sections.has(id)) file.fail(`section ${id} is there twice`, content.offset);
+    sections.set(id, content);
   }
   return readInterface(sections, types);
 }
 
-const TYPES = 1;
-const IMPORTS = 2;
-const FUNCTIONS = 3;
-const TABLES = 4;
-const MEMORIES = 5;
-const GLOBALS = 6;
-const EXPORTS = 7;
-const TAGS = 13;
-
 function readInterface(sections: ReadonlyMap<number, BinaryReader>, types: CoreTypes): ModuleType {
-  const space = typeSpace(sections.get(TYPES), types);
+  const space = typeSpace(sections.get(sectionId.type), types);
   /** What is imported, by kind: it comes first in each index space. */
   const imported: Record<CoreItem["kind"], CoreItem[]> = { func: [], table: [], memory: [], global: [], tag: [] };
   const imports = new Map<string, Map<string, CoreItem>>();
-  sections.get(IMPORTS)?.vector(() => {
-    const r = sections.get(IMPORTS)!;
+  sections.get(sectionId.import)?.vector(() => {
+    const r = sections.get(sectionId.import)!;
     const at = r.offset;
     const [module, name] = [r.name(), r.name()];
     const fail = (problem: string) => r.fail(problem, at);
@@ -265,7 +254,7 @@ function readInterface(sections: ReadonlyMap<number, BinaryReader>, types: CoreT
   }
 
   const exports = new Map<string, CoreItem>();
-  const r = sections.get(EXPORTS);
+  const r = sections.get(sectionId.export);
   r?.vector(() => {
     const at = r.offset;
     const name = r.name();
@@ -309,11 +298,11 @@ function typeSpace(r: BinaryReader | undefined, types: CoreTypes): CoreSpace {
 
 /** What each kind of item is defined by. */
 const definers: Record<CoreItem["kind"], readonly [section: number, read: (r: BinaryReader) => CoreExtern]> = {
-  func: [FUNCTIONS, (r) => ({ kind: "func", type: r.u32() })],
-  table: [TABLES, readDefinedTable],
-  memory: [MEMORIES, readMemory],
-  global: [GLOBALS, readDefinedGlobal],
-  tag: [TAGS, readTag],
+  func: [sectionId.function, (r) => ({ kind: "func", type: r.u32() })],
+  table: [sectionId.table, readDefinedTable],
+  memory: [sectionId.memory, readMemory],
+  global: [sectionId.global, readDefinedGlobal],
+  tag: [sectionId.tag, readTag],
 };
 
 /** Puts an import in its place; each pair of names is there once. */
@@ -347,53 +336,9 @@ function readDefinedTable(r: BinaryReader): CoreExtern {
   return table;
 }
 
-function readDefinedGlobal(r: BinaryReader): CoreExtern {
+/** A global with its initial value, which is read past. */
+export function readDefinedGlobal(r: BinaryReader): ReturnType<typeof readGlobal> {
   const global = readGlobal(r);
   skipConstant(r);
   return global;
-}
-
-/** Reads past a constant expression. */
-function skipConstant(r: BinaryReader): void {
-  for (;;) {
-    const opcode = r.byte();
-    switch (opcode) {
-      case 0x0b:
-        return;
-      case 0x23: // global.get
-      case 0xd2: // ref.func
-        r.u32();
-        break;
-      case 0x41: // i32.const
-      case 0x42: // i64.const
-        while (r.byte() >= 0x80);
-        break;
-      case 0x43: // f32.const
-        r.take(4);
-        break;
-      case 0x44: // f64.const
-        r.take(8);
-        break;
-      case 0xd0: // ref.null
-        r.s33();
-        break;
-      case 0xfd: // v128.const
-        r.u32();
-        r.take(16);
-        break;
-      case 0xfb: // struct.new, array.new, ref.i31 and the like
-        skipAggregate(r);
-        break;
-      default:
-        if (!arithmetic.includes(opcode)) r.unknown(opcode, "no constant instruction");
-    }
-  }
-}
-
-/** `add`, `sub` and `mul` of i32 and i64. */
-const arithmetic = [0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e];
-
-function skipAggregate(r: BinaryReader): void {
-  const operands = [1, 1, undefined, undefined, undefined, undefined, 1, 1, 2][r.u32()] ?? 0;
-  for (let i = 0; i < operands; i++) r.u32();
 }

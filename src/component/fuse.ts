@@ -8,6 +8,8 @@
  * more than that.
  */
 import { BinaryReader } from "./binary.ts";
+import { coreSections, sectionId } from "./core-section.ts";
+import { opcode } from "./opcodes.ts";
 import type { CoreItem, CoreNamespace, Plan } from "./plan.ts";
 
 export function fuse(plan: Plan): Plan {
@@ -78,13 +80,10 @@ function refersTo(from: ReadonlyMap<string, CoreItem>, instance: number, name: s
   return false;
 }
 
-const section = { custom: 0, type: 1, import: 2, function: 3, table: 4, export: 7, element: 9, code: 10 } as const;
-const op = { end: 0x0b, callIndirect: 0x11, localGet: 0x20, i32Const: 0x41 } as const;
-
 function readForwarder(module: Uint8Array): Forwarder | undefined {
   const sections = readSections(module);
   const { type, function: functions, table, export: exports, code } = sections;
-  const expected: number[] = [section.type, section.function, section.table, section.export, section.code];
+  const expected: number[] = [sectionId.type, sectionId.function, sectionId.table, sectionId.export, sectionId.code];
   if (!type || !functions || !table || !exports || !code || sections.ids.some((id) => !expected.includes(id)))
     return undefined;
   const params = type.vector(() => {
@@ -118,11 +117,11 @@ function readForwarder(module: Uint8Array): Forwarder | undefined {
 function forwardedTo(body: BinaryReader, type: number, params: number | undefined): number | undefined {
   if (params === undefined || body.u32() !== 0) return undefined;
   for (let local = 0; local < params; local++)
-    if (body.byte() !== op.localGet || body.u32() !== local) return undefined;
-  if (body.byte() !== op.i32Const) return undefined;
+    if (body.byte() !== opcode.localGet || body.u32() !== local) return undefined;
+  if (body.byte() !== opcode.i32Const) return undefined;
   const entry = body.s33();
-  if (body.byte() !== op.callIndirect || body.u32() !== type || body.u32() !== 0) return undefined;
-  return body.byte() === op.end && body.done && entry >= 0 ? entry : undefined;
+  if (body.byte() !== opcode.callIndirect || body.u32() !== type || body.u32() !== 0) return undefined;
+  return body.byte() === opcode.end && body.done && entry >= 0 ? entry : undefined;
 }
 
 /** Of a module that only fills the imported table from its start: with which of its imports. */
@@ -132,7 +131,7 @@ function readFilling(
 ): readonly { readonly module: string; readonly name: string }[] | undefined {
   const sections = readSections(module);
   const { import: imports, element } = sections;
-  const expected: number[] = [section.type, section.import, section.element];
+  const expected: number[] = [sectionId.type, sectionId.import, sectionId.element];
   if (!imports || !element || sections.ids.some((id) => !expected.includes(id))) return undefined;
   const functions: { module: string; name: string }[] = [];
   let tables = 0;
@@ -150,24 +149,21 @@ function readFilling(
       if (flags & 1) imports.u32();
     } else return undefined;
   }
-  const startsAtZero = () => element.byte() === op.i32Const && element.s33() === 0 && element.byte() === op.end;
+  const startsAtZero = () => element.byte() === opcode.i32Const && element.s33() === 0 && element.byte() === opcode.end;
   if (tables !== 1 || element.u32() !== 1 || element.u32() !== 0 || !startsAtZero()) return undefined;
   return element.vector(() => functions[element.u32()]!);
 }
 
-type Sections = { readonly ids: readonly number[] } & { readonly [K in keyof typeof section]?: BinaryReader };
+type Sections = { readonly ids: readonly number[] } & { readonly [K in keyof typeof sectionId]?: BinaryReader };
 
 /** Readers over the sections of a core module; those of custom sections are left out. */
 function readSections(module: Uint8Array): Sections {
-  const reader = new BinaryReader(module, 8);
   const found: Record<string, BinaryReader> = {};
   const ids: number[] = [];
-  while (!reader.done) {
-    const id = reader.byte();
-    const body = reader.section(reader.u32());
-    if (id === section.custom) continue;
+  for (const { id, content } of coreSections(new BinaryReader(module, 8))) {
+    if (id === sectionId.custom) continue;
     ids.push(id);
-    for (const [name, known] of Object.entries(section)) if (known === id) found[name] = body;
+    for (const [name, known] of Object.entries(sectionId)) if (known === id) found[name] = content;
   }
   return { ids, ...found };
 }

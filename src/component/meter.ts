@@ -13,9 +13,9 @@
  * before its first look, or after a wait, is told from its count.
  */
 import { CytoError } from "../kernel/index.ts";
+import { Writer } from "./binary-writer.ts";
 import { REFILL_UNITS_MIN } from "./weave/emit.ts";
 import type { WovenExports } from "./weave/weave.ts";
-import { Writer } from "./weave/writer.ts";
 
 /** What one call may use, and has used. The caller makes it and may read it at any time. */
 export interface Account {

@@ -3,6 +3,7 @@
  * modules in it. Custom sections bind nobody, so one that is damaged is passed over.
  */
 import { BinaryReader, sniff } from "./binary.ts";
+import { coreSections, sectionId } from "./core-section.ts";
 import { type ComponentDefinition, decode } from "./decode.ts";
 
 export interface Producer {
@@ -53,15 +54,12 @@ function* producerSections({ customs, definitions }: ComponentDefinition): Itera
   }
 }
 
-const CUSTOM = 0;
-
 function moduleSections(r: BinaryReader): Uint8Array[] {
   const found: Uint8Array[] = [];
   r.take(8);
-  while (!r.done) {
-    const id = r.byte();
-    const section = r.section(r.u32());
-    if (id === CUSTOM && section.name() === "producers") found.push(section.take(section.end - section.offset));
+  for (const { id, content } of coreSections(r)) {
+    if (id === sectionId.custom && content.name() === "producers")
+      found.push(content.take(content.end - content.offset));
   }
   return found;
 }

@@ -12,8 +12,11 @@
  */
 import { CytoError } from "../kernel/index.ts";
 import { BinaryReader } from "./binary.ts";
-import { type Opcode, skipConstant, skipValueType, walkBody } from "./core-code.ts";
-import { leb } from "./leb128.ts";
+import { Writer } from "./binary-writer.ts";
+import { type Opcode, walkBody } from "./core-code.ts";
+import { readDefinedGlobal } from "./core-interface.ts";
+import { coreSections, sectionId } from "./core-section.ts";
+import { readCoreExtern, readMemory, readRecGroup } from "./core-type.ts";
 
 export interface Snapshot {
   /** Answers false, and changes nothing, where memory has grown: it cannot be made smaller again. */
@@ -26,12 +29,21 @@ export interface Snapshot {
  */
 const BYTES_MAX = 16 * 2 ** 20;
 
+const PAGE_BYTES = 65_536;
+/** The types of globals that JavaScript copies to the bit. */
+const numbers: ReadonlySet<string> = new Set(["i32", "i64", "f32", "f64"]);
+
 /** Names under which state is exported; the rest of the name is its kind and index. */
 const PREFIX = "cytoplane:state/";
 
-const sections = { type: 1, import: 2, memory: 5, global: 6, export: 7, code: 10 };
-/** The order in which sections stand: by what comes after the exports, their place is found. */
-const afterExports = new Set([8, 9, 10, 11, 12]);
+/** What stands behind the exports, so that their place is found. */
+const afterExports: ReadonlySet<number> = new Set([
+  sectionId.start,
+  sectionId.element,
+  sectionId.code,
+  sectionId.data,
+  sectionId.dataCount,
+]);
 
 /** Opcodes after which a table or a segment may be another. */
 const alters = new Set<Opcode>([
@@ -60,74 +72,53 @@ export function exposeState(module: Uint8Array): Uint8Array | undefined {
 function expose(module: Uint8Array): Uint8Array | undefined {
   const found: { readonly kind: "memory" | "global"; readonly index: number }[] = [];
   let imported = { memories: 0, globals: 0 };
-  let exported: { readonly start: number; readonly end: number } | undefined;
-  let place = module.length;
-  const reader = new BinaryReader(module, 8);
-  while (!reader.done) {
-    const start = reader.offset;
-    const id = reader.byte();
-    const section = reader.section(reader.u32());
-    if (afterExports.has(id)) place = Math.min(place, start);
+  let exports: BinaryReader | undefined;
+  let place = { start: module.length, end: module.length };
+  for (const { id, start, content } of coreSections(new BinaryReader(module, 8))) {
+    if (afterExports.has(id) && start < place.start && exports === undefined) place = { start, end: start };
     switch (id) {
-      case sections.type:
-        if (!onlyFunctions(section)) return undefined;
+      case sectionId.type:
+        if (!onlyFunctions(content)) return undefined;
         break;
-      case sections.import: {
-        const counted = countImports(section);
-        if (counted === undefined) return undefined;
-        imported = counted;
+      case sectionId.import:
+        imported = countImports(content);
         break;
-      }
-      case sections.memory: {
-        const count = section.u32();
-        for (let own = 0; own < count; own++) {
-          const flags = section.byte();
-          // Not shared, of the usual page size.
-          if ((flags & ~0b101) !== 0) return undefined;
-          skipLimits(section, flags);
-          found.push({ kind: "memory", index: imported.memories + own });
+      case sectionId.memory:
+        for (const { limits, pageBytes } of content.vector(() => readMemory(content))) {
+          if (limits.shared || pageBytes !== PAGE_BYTES) return undefined;
+          found.push({ kind: "memory", index: imported.memories++ });
         }
         break;
-      }
-      case sections.global: {
-        const count = section.u32();
-        for (let own = 0; own < count; own++) {
-          const type = section.bytes[section.offset]!;
-          skipValueType(section);
-          const mutable = section.byte();
-          if (mutable !== 0) {
-            // i32, i64, f32, f64, of this thread alone
-            if (mutable !== 1 || type < 0x7c || type > 0x7f) return undefined;
-            found.push({ kind: "global", index: imported.globals + own });
-          }
-          if (!skipConstant(section)) return undefined;
+      case sectionId.global:
+        for (const { type, mutable, shared } of content.vector(() => readDefinedGlobal(content))) {
+          if (shared || (mutable && !numbers.has(type))) return undefined;
+          if (mutable) found.push({ kind: "global", index: imported.globals });
+          imported.globals++;
         }
         break;
-      }
-      case sections.export:
-        if (namesState(section)) return undefined;
-        exported = { start, end: reader.offset };
+      case sectionId.export:
+        if (namesState(new BinaryReader(module, content.offset, content.end))) return undefined;
+        exports = content;
+        place = { start, end: content.end };
         break;
-      case sections.code:
-        if (!keepsTables(section)) return undefined;
+      case sectionId.code:
+        if (!keepsTables(content)) return undefined;
     }
   }
   if (found.length === 0) return module;
-  const { start, end } = exported ?? { start: place, end: place };
-  const before = exported === undefined ? undefined : new BinaryReader(module, start + 1, end);
-  before?.u32();
-  const count = before?.u32() ?? 0;
-  const added = found.flatMap(({ kind, index }) => {
-    const name = Buffer.from(`${PREFIX}${kind}/${index}`);
-    return [...leb(name.length), ...name, kind === "memory" ? 2 : 3, ...leb(index)];
+  const w = new Writer(module.length + 64 * found.length);
+  w.copy(module, 0, place.start);
+  w.section(sectionId.export, () => {
+    w.unsigned((exports?.u32() ?? 0) + found.length);
+    if (exports) w.copy(module, exports.offset, exports.end);
+    for (const { kind, index } of found) {
+      w.name(`${PREFIX}${kind}/${index}`);
+      w.byte(kind === "memory" ? 2 : 3);
+      w.unsigned(index);
+    }
   });
-  const body = Buffer.concat([
-    Uint8Array.from(leb(count + found.length)),
-    module.subarray(before?.offset ?? end, end),
-    Uint8Array.from(added),
-  ]);
-  const head = Uint8Array.of(sections.export, ...leb(body.length));
-  return Buffer.concat([module.subarray(0, start), head, body, module.subarray(end)]);
+  w.copy(module, place.end, module.length);
+  return w.finish();
 }
 
 /**
@@ -202,60 +193,29 @@ function writeBack({ bytes, runs }: MemoryImage): void {
 
 /** Structs and arrays are state of their own, reached through anything. */
 function onlyFunctions(section: BinaryReader): boolean {
-  for (let types = section.u32(); types > 0; types--) {
-    if (section.byte() !== 0x60) return false;
-    for (const _ of ["params", "results"]) {
-      for (let values = section.u32(); values > 0; values--) skipValueType(section);
-    }
-  }
-  return true;
+  const types = section.vector(() => readRecGroup(section)).flat();
+  return types.every(({ composite, shared }) => composite.kind === "func" && !shared);
 }
 
-function countImports(section: BinaryReader): { memories: number; globals: number } | undefined {
-  const counted = { memories: 0, globals: 0 };
-  for (let imports = section.u32(); imports > 0; imports--) {
-    section.take(section.u32());
-    section.take(section.u32());
-    switch (section.byte()) {
-      case 0: // function
-        section.u32();
-        break;
-      case 1: // table
-        skipValueType(section);
-        skipLimits(section, section.byte());
-        break;
-      case 2: // memory
-        skipLimits(section, section.byte());
-        counted.memories++;
-        break;
-      case 3: // global
-        skipValueType(section);
-        section.byte();
-        counted.globals++;
-        break;
-      case 4: // tag
-        section.byte();
-        section.u32();
-        break;
-      default:
-        return undefined;
-    }
-  }
-  return counted;
+function countImports(section: BinaryReader): { memories: number; globals: number } {
+  const kinds = section.vector(() => {
+    section.name();
+    section.name();
+    return readCoreExtern(section).kind;
+  });
+  const count = (wanted: string) => kinds.filter((kind) => kind === wanted).length;
+  return { memories: count("memory"), globals: count("global") };
 }
 
 /** It exports something under the names that are used here. */
 function namesState(section: BinaryReader): boolean {
-  for (let exports = section.u32(); exports > 0; exports--) {
-    if (section.name().startsWith(PREFIX)) return true;
+  const names = section.vector(() => {
+    const name = section.name();
     section.byte();
     section.u32();
-  }
-  return false;
-}
-
-function skipLimits(section: BinaryReader, flags: number): void {
-  for (let numbers = flags & 1 ? 2 : 1; numbers > 0; numbers--) while (section.byte() >= 0x80);
+    return name;
+  });
+  return names.some((name) => name.startsWith(PREFIX));
 }
 
 function keepsTables(section: BinaryReader): boolean {

@@ -9,8 +9,11 @@
  * V8 suspends a caller of a suspending import for a turn even if it answers at once, and tells of the
  * end of an export that may be suspended a turn late.
  */
+
+import { Writer } from "../binary-writer.ts";
 import type { Flat } from "../codec.ts";
-import { leb, signedLeb } from "../leb128.ts";
+import { sectionId } from "../core-section.ts";
+import { opcode as op } from "../opcodes.ts";
 
 export interface CoreSignature {
   readonly params: readonly Flat[];
@@ -26,19 +29,18 @@ export function lowerShim(signatures: readonly CoreSignature[]): Uint8Array<Arra
     if (!waits.has(result)) waits.set(result, module.importFunction(`w${result ?? ""}`, { params: [], result }));
   module.importBlocked();
   signatures.forEach((signature, i) => {
-    const wait = [op.call, ...leb(waits.get(signature.result)!)];
-    const code = [
-      ...signature.params.flatMap((_, local) => [op.localGet, ...leb(local)]),
-      ...[op.call, ...leb(calls[i]!)],
-      ...[op.globalGet, 0],
-    ];
-    if (signature.result === undefined) code.push(op.if, voidBlock, ...wait, op.end);
-    else {
-      // The block takes the answer of the call and gives the one that was waited for.
-      const block = module.type({ params: [signature.result], result: signature.result });
-      code.push(op.if, ...signedLeb(block), op.drop, ...wait, op.end);
-    }
-    module.exportFunction(`f${i}`, signature, code);
+    const { params, result } = signature;
+    // The block takes the answer of the call and gives the one that was waited for.
+    const block = result === undefined ? undefined : module.type({ params: [result], result });
+    module.exportFunction(`f${i}`, signature, (w) => {
+      callWithAll(w, params, calls[i]!);
+      w.put([op.globalGet, 0, op.if]);
+      w.signed(block ?? VOID_BLOCK);
+      if (block !== undefined) w.byte(op.drop);
+      w.byte(op.call);
+      w.unsigned(waits.get(result)!);
+      w.byte(op.end);
+    });
   });
   return module.bytes();
 }
@@ -54,80 +56,114 @@ export function liftShim(signatures: readonly CoreSignature[]): Uint8Array<Array
     dones.set(result, module.importFunction(`d${result ?? ""}`, { params, result: undefined }));
   }
   signatures.forEach(({ params, result }, i) => {
-    const code = [
-      ...params.flatMap((_, local) => [op.localGet, ...leb(local)]),
-      ...[op.call, ...leb(cores[i]!)],
-      ...[op.call, ...leb(dones.get(result)!)],
-    ];
-    module.exportFunction(`f${i}`, { params, result: undefined }, code);
+    module.exportFunction(`f${i}`, { params, result: undefined }, (w) => {
+      callWithAll(w, params, cores[i]!);
+      w.byte(op.call);
+      w.unsigned(dones.get(result)!);
+    });
   });
   return module.bytes();
 }
 
-const op = { if: 0x04, end: 0x0b, call: 0x10, drop: 0x1a, localGet: 0x20, globalGet: 0x23 } as const;
-const voidBlock = 0x40;
+/** Calls `index` with the parameters of the function that is written. */
+function callWithAll(w: Writer, params: readonly Flat[], index: number): void {
+  for (const local of params.keys()) {
+    w.byte(op.localGet);
+    w.unsigned(local);
+  }
+  w.byte(op.call);
+  w.unsigned(index);
+}
+
+/** 0x40, read as a signed number. */
+const VOID_BLOCK = -64;
 const flatBytes: Record<Flat, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
+/** Writes an item of a section. */
+type Item = (w: Writer) => void;
+
 function createModule() {
-  const types: number[][] = [];
+  const types: Item[] = [];
   const typeIndices = new Map<string, number>();
-  const imports: number[][] = [];
-  const functions: number[][] = [];
-  const exports: number[][] = [];
-  const bodies: number[][] = [];
+  const imports: Item[] = [];
+  const functions: Item[] = [];
+  const exports: Item[] = [];
+  const bodies: Item[] = [];
   let importedFunctions = 0;
 
   function type({ params, result }: CoreSignature): number {
     const results = result === undefined ? [] : [result];
-    const bytes = [0x60, ...vector(params.map((flat) => [flatBytes[flat]]))];
-    bytes.push(...vector(results.map((flat) => [flatBytes[flat]])));
-    const key = bytes.join();
+    const key = `${params} ${results}`;
     let index = typeIndices.get(key);
     if (index === undefined) {
-      index = types.push(bytes) - 1;
+      index = typeIndices.size;
       typeIndices.set(key, index);
+      types.push((w) => {
+        w.byte(0x60);
+        for (const flats of [params, results]) {
+          w.unsigned(flats.length);
+          w.put(flats.map((flat) => flatBytes[flat]));
+        }
+      });
     }
     return index;
+  }
+
+  function imported(name: string, write: Item): void {
+    imports.push((w) => {
+      w.name("");
+      w.name(name);
+      write(w);
+    });
   }
 
   return {
     type,
     importFunction(name: string, signature: CoreSignature): number {
-      imports.push([0, ...text(name), 0, ...leb(type(signature))]);
+      const index = type(signature);
+      imported(name, (w) => {
+        w.byte(0);
+        w.unsigned(index);
+      });
       return importedFunctions++;
     },
     importBlocked(): void {
-      imports.push([0, ...text("blocked"), 3, flatBytes.i32, 1]);
+      imported("blocked", (w) => w.put([3, flatBytes.i32, 1]));
     },
-    exportFunction(name: string, signature: CoreSignature, code: readonly number[]): void {
-      exports.push([...text(name), 0, ...leb(importedFunctions + functions.length)]);
-      functions.push(leb(type(signature)));
-      const body = [0, ...code, op.end];
-      bodies.push([...leb(body.length), ...body]);
+    exportFunction(name: string, signature: CoreSignature, code: Item): void {
+      const index = importedFunctions + functions.length;
+      exports.push((w) => {
+        w.name(name);
+        w.byte(0);
+        w.unsigned(index);
+      });
+      const typeIndex = type(signature);
+      functions.push((w) => w.unsigned(typeIndex));
+      bodies.push((w) => {
+        const size = w.hole();
+        w.byte(0);
+        code(w);
+        w.byte(op.end);
+        w.patch(size);
+      });
     },
     bytes(): Uint8Array<ArrayBuffer> {
-      return Uint8Array.from([
-        ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-        ...section(1, types),
-        ...section(2, imports),
-        ...section(3, functions),
-        ...section(7, exports),
-        ...section(10, bodies),
-      ]);
+      const w = new Writer(4096);
+      w.put([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+      const sections = [
+        [sectionId.type, types],
+        [sectionId.import, imports],
+        [sectionId.function, functions],
+        [sectionId.export, exports],
+        [sectionId.code, bodies],
+      ] as const;
+      for (const [id, items] of sections) {
+        w.section(id, () => {
+          w.unsigned(items.length);
+          for (const write of items) write(w);
+        });
+      }
+      return Uint8Array.from(w.finish());
     },
   };
-}
-
-function section(id: number, items: readonly number[][]): number[] {
-  const content = vector(items);
-  return [id, ...leb(content.length), ...content];
-}
-
-function vector(items: readonly (readonly number[])[]): number[] {
-  return [...leb(items.length), ...items.flat()];
-}
-
-function text(name: string): number[] {
-  const bytes = [...Buffer.from(name)];
-  return [...leb(bytes.length), ...bytes];
 }

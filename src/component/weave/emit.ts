@@ -8,12 +8,13 @@
  * block of its own, so that branches out of the function meet the same end. Functions that catch
  * exceptions use the global throughout, because a catch may come from anywhere.
  */
+
+import { Writer } from "../binary-writer.ts";
+import { misc, opcode } from "../opcodes.ts";
 import type { FunctionHints } from "./hints.ts";
 import { OffsetMapBuilder } from "./offsets.ts";
-import { misc, opcode } from "./opcodes.ts";
 import { type Address, arrayPiece, bulkPiece, type Counter, type Piece, type Place, waitPiece } from "./pieces.ts";
 import { type FunctionScan, type Scan, SITE, SMALL_BYTES, SMALL_ELEMENTS, site } from "./scan.ts";
-import { Writer } from "./writer.ts";
 
 export interface FunctionType {
   readonly params: number;

@@ -3,7 +3,7 @@
  * branches stand after weaving, and weaving adds that its counter is hardly ever used up.
  */
 import type { BinaryReader } from "../binary.ts";
-import type { Writer } from "./writer.ts";
+import type { Writer } from "../binary-writer.ts";
 
 export const HINTS_SECTION = "metadata.code.branch_hint";
 

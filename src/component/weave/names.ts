@@ -3,8 +3,9 @@
  * as it is; one that is malformed is copied, as V8 ignores it.
  */
 import { BinaryReader } from "../binary.ts";
-import { type Section, sectionId } from "./sections.ts";
-import type { Writer } from "./writer.ts";
+import type { Writer } from "../binary-writer.ts";
+import { sectionId } from "../core-section.ts";
+import type { Section } from "./sections.ts";
 
 const FUNCTION_NAMES = 1;
 const LABEL_NAMES = 3;

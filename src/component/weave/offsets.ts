@@ -3,7 +3,7 @@
  * that were compiled; the author has others. Kept packed, two small numbers for each stretch that was
  * copied, and read through only when somebody asks.
  */
-import { Writer } from "./writer.ts";
+import { Writer } from "../binary-writer.ts";
 
 /** Plain data, so that it can be kept with what was compiled. */
 export interface OffsetMap {

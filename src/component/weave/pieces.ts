@@ -4,8 +4,9 @@
  * millisecond at a time. What they write and when they trap is the same: the whole range is tried,
  * with nothing written, before the first piece.
  */
-import { misc, opcode } from "./opcodes.ts";
-import { Writer } from "./writer.ts";
+
+import { Writer } from "../binary-writer.ts";
+import { misc, opcode } from "../opcodes.ts";
 
 /** The type of an address: that of a memory or a table. */
 export type Address = "i32" | "i64";

@@ -2,26 +2,15 @@
  * Reads a function body once and notes the sites at which weaving writes something: loops, calls,
  * ways out, bulk instructions, and what each stretch of code costs.
  *
- * Costs are in units (`opcodes.ts`). A loop is charged at its head for the dearest way through its
+ * Costs are in units (`weights.ts`). A loop is charged at its head for the dearest way through its
  * body, loops inside of it excepted, which are charged themselves. An arm of a branch that is dear
  * by itself is charged where it begins instead: the interpreter with its hundred cases pays for the
  * case that it runs. Nothing here trusts the module: V8 judges it after it is woven, so this only
  * has to end, and to refuse what it cannot read.
  */
 import { CytoError } from "../../kernel/index.ts";
-import type { BinaryReader } from "../binary.ts";
-import {
-  countedArrays,
-  form,
-  forms,
-  GROW_UNITS,
-  gcForms,
-  misc,
-  miscForms,
-  opcode,
-  simdForm,
-  weights,
-} from "./opcodes.ts";
+import { form, forms, gcForms, misc, miscForms, opcode, simdForm } from "../opcodes.ts";
+import { GROW_UNITS, weights } from "./weights.ts";
 
 /** Seven numbers a site: where, which, and five that depend on which. */
 export const SITE = 7;
@@ -96,6 +85,9 @@ const ATOMIC_UNITS = 8;
 const OBJECT_UNITS = 8;
 /** `struct.new` and `array.new` in all their forms. */
 const MAKES_OBJECT: ReadonlySet<number> = new Set([0, 1, 6, 7, 8, 9, 10]);
+
+/** The instructions on arrays whose topmost operand is a count of elements. */
+const countedArrays: ReadonlySet<number> = new Set([6, 7, 9, 10, 16, 17, 18, 19]);
 
 /** `at` is where the bodies begin, behind their count. */
 export function scanCode(bytes: Uint8Array, from: number, end: number, count: number): Scan {
@@ -603,40 +595,6 @@ export function scanCode(bytes: Uint8Array, from: number, end: number, count: nu
   }
   if (at !== end) fail("the code section goes on behind its last function", at);
   return { functions, sites: sites.subarray(0, length), collected };
-}
-
-/** Reads past a constant expression, its end included. */
-export function scanConstant(reader: BinaryReader): void {
-  const number = () => {
-    while (reader.byte() >= 0x80);
-  };
-  for (;;) {
-    const op = reader.byte();
-    if (op === opcode.end) return;
-    switch (forms[op]) {
-      case form.none:
-        break;
-      case form.leb:
-      case form.constI32:
-        number();
-        break;
-      case form.four:
-        reader.take(4);
-        break;
-      case form.eight:
-        reader.take(8);
-        break;
-      default: {
-        const code = reader.u32();
-        const shape = gcForms[code];
-        if (op === opcode.simd && code === 12) reader.take(16);
-        else if (op === opcode.gc && shape && shape !== "branch") {
-          if (shape !== "none") number();
-          if (shape === "lebs") number();
-        } else reader.fail(`opcode 0x${op.toString(16)} stands in a constant expression`);
-      }
-    }
-  }
 }
 
 /** So that the counter cannot run round: a charge is far less than half of its range. */

@@ -3,23 +3,10 @@
  * memories and tables, and the names that it exports. What it does not need it leaves to V8.
  */
 import { BinaryReader } from "../binary.ts";
+import { skipConstant } from "../core-code.ts";
+import { coreSections, sectionId } from "../core-section.ts";
 import type { FunctionType } from "./emit.ts";
 import type { Place } from "./pieces.ts";
-import { scanConstant } from "./scan.ts";
-
-export const sectionId = {
-  custom: 0,
-  type: 1,
-  import: 2,
-  function: 3,
-  table: 4,
-  memory: 5,
-  global: 6,
-  export: 7,
-  start: 8,
-  code: 10,
-  tag: 13,
-} as const;
 
 export interface Section {
   readonly id: number;
@@ -65,7 +52,6 @@ export interface OwnTable {
 }
 
 export function readModule(bytes: Uint8Array): CoreModule {
-  const reader = new BinaryReader(bytes, 8);
   const sections: Section[] = [];
   const types: (FunctionType | undefined)[] = [];
   const functionTypes: number[] = [];
@@ -79,12 +65,9 @@ export function readModule(bytes: Uint8Array): CoreModule {
   let importedGlobals = 0;
   let start: number | undefined;
 
-  while (!reader.done) {
-    const from = reader.offset;
-    const id = reader.byte();
-    const inside = reader.section(reader.u32());
+  for (const { id, start: from, content: inside } of coreSections(new BinaryReader(bytes, 8))) {
     const name = id === sectionId.custom ? inside.name() : undefined;
-    sections.push({ id, name, start: from, body: inside.offset, end: reader.offset });
+    sections.push({ id, name, start: from, body: inside.offset, end: inside.end });
     switch (id) {
       case sectionId.type:
         typeGroups = items(inside, () => readRecursion(inside, types));
@@ -105,7 +88,7 @@ export function readModule(bytes: Uint8Array): CoreModule {
           const head = bytes.subarray(began, inside.offset);
           const limits = readLimits(inside);
           const after = inside.offset;
-          if (initialised) scanConstant(inside);
+          if (initialised) skipConstant(inside);
           ownTables.push({ head, limits, tail: bytes.subarray(after, inside.offset) });
           tables.push({ address: addressOf(limits), element });
         });

@@ -8,14 +8,15 @@
  */
 import { CytoError } from "../../kernel/index.ts";
 import { BinaryReader } from "../binary.ts";
+import { Writer } from "../binary-writer.ts";
+import { sectionId } from "../core-section.ts";
 import { type Emitted, emitCode, type FunctionType } from "./emit.ts";
 import { type FunctionHints, HINTS_SECTION, readHints, writeHints } from "./hints.ts";
 import { rewriteNames } from "./names.ts";
 import type { OffsetMap } from "./offsets.ts";
 import type { Address, Counter, Piece } from "./pieces.ts";
 import { scanCode } from "./scan.ts";
-import { type CoreModule, type Limits, readModule, type Section, sectionId } from "./sections.ts";
-import { Writer } from "./writer.ts";
+import { type CoreModule, type Limits, readModule, type Section } from "./sections.ts";
 
 export interface WeaveOptions {
   /** Whether it counts down; true unless said. Without it only the limits are woven in. */

@@ -1,8 +1,4 @@
-/**
- * What follows each opcode of WebAssembly, and how much an instruction weighs. A unit is about the
- * time of one simple instruction; what takes longer weighs more, so that no stretch of code takes
- * much longer than its units say.
- */
+/** What follows each opcode of WebAssembly: every instruction that is read here is read by these tables. */
 
 /** The forms of immediates. */
 export const form = {
@@ -48,8 +44,11 @@ export const opcode = {
   returnCallRef: 0x15,
   delegate: 0x18,
   catchAll: 0x19,
+  drop: 0x1a,
   selectTyped: 0x1c,
   tryTable: 0x1f,
+  localGet: 0x20,
+  globalGet: 0x23,
   memoryGrow: 0x40,
   i32Const: 0x41,
   brOnNull: 0xd5,
@@ -70,32 +69,17 @@ export const misc = {
   tableFill: 17,
 } as const;
 
-const CALL_UNITS = 16;
-const DIVIDE_UNITS = 8;
-/** A system call; or work that the size of a table bounds. */
-export const GROW_UNITS = 4096;
-const THROW_UNITS = 256;
-
-export const forms: Uint8Array = table(form.unknown, [
-  [form.none, 0x01, 0x1a, 0x1b, [0x45, 0xc4], 0xd1, 0xd3, 0xd4],
-  [form.leb, [0x20, 0x26], 0x3f, 0x40, 0x42, 0xd0, 0xd2],
-  [form.memory, [0x28, 0x3e]],
-  [form.constI32, 0x41],
-  [form.four, 0x43],
-  [form.eight, 0x44],
-  [form.block, 0x02, 0x03, 0x04, 0x06],
-  [form.control, 0x00, 0x05, [0x07, 0x15], 0x18, 0x19, 0x1c, 0x1f, 0xd5, 0xd6],
-  [form.prefix, [0xfb, 0xfe]],
-]);
-
-/** Units of the instructions without prefix. */
-export const weights: Uint16Array = new Uint16Array(
-  table16(1, [
-    [CALL_UNITS, [0x10, 0x15]],
-    [DIVIDE_UNITS, [0x6d, 0x70], [0x7f, 0x82], 0x91, 0x95, 0x9f, 0xa3],
-    [THROW_UNITS, 0x08, 0x09, 0x0a],
-    [GROW_UNITS, 0x40],
-    [2, 0x0e],
+export const forms: Uint8Array = Uint8Array.from(
+  byOpcode(form.unknown, [
+    [form.none, 0x01, 0x1a, 0x1b, [0x45, 0xc4], 0xd1, 0xd3, 0xd4],
+    [form.leb, [0x20, 0x26], 0x3f, 0x40, 0x42, 0xd0, 0xd2],
+    [form.memory, [0x28, 0x3e]],
+    [form.constI32, 0x41],
+    [form.four, 0x43],
+    [form.eight, 0x44],
+    [form.block, 0x02, 0x03, 0x04, 0x06],
+    [form.control, 0x00, 0x05, [0x07, 0x15], 0x18, 0x19, 0x1c, 0x1f, 0xd5, 0xd6],
+    [form.prefix, [0xfb, 0xfe]],
   ]),
 );
 
@@ -115,9 +99,6 @@ export const gcForms: readonly GcForm[] = [
   ...many<GcForm>(2, "branch"), // br_on_cast, br_on_cast_fail
   ...many<GcForm>(5, "none"), // any.convert_extern, extern.convert_any, ref.i31, i31.get_s, i31.get_u
 ];
-
-/** The instructions on arrays whose topmost operand is a count of elements. */
-export const countedArrays: ReadonlySet<number> = new Set([6, 7, 9, 10, 16, 17, 18, 19]);
 
 /** How many numbers follow each opcode of the prefix 0xfc. */
 export const miscForms: readonly number[] = [
@@ -146,11 +127,8 @@ export function simdForm(code: number): { readonly memory: boolean; readonly byt
 
 type Range = number | readonly [first: number, last: number];
 
-function table(otherwise: number, rows: readonly (readonly [number, ...Range[]])[]): Uint8Array {
-  return Uint8Array.from(table16(otherwise, rows));
-}
-
-function table16(otherwise: number, rows: readonly (readonly [number, ...Range[]])[]): number[] {
+/** For each of 256 opcodes the value of its row. */
+export function byOpcode(otherwise: number, rows: readonly (readonly [number, ...Range[]])[]): number[] {
   const values = many(256, otherwise);
   for (const [value, ...ranges] of rows) {
     for (const range of ranges) {
