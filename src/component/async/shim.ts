@@ -3,7 +3,7 @@
  * suspended only where something really waits, and a call that ends at once is known to have ended.
  *
  *   lowers:  what the guest imports = call JavaScript; if the global says so, wait (suspend), and that is
- *            the result
+ *            the result; if the component has ended meanwhile, trap, which no handler of the guest catches
  *   lifts:   what JavaScript enters = call the guest; tell JavaScript the result, while still inside
  *
  * V8 suspends a caller of a suspending import for a turn even if it answers at once, and tells of the
@@ -26,7 +26,8 @@ export function lowerShim(signatures: readonly CoreSignature[]): Uint8Array<Arra
     if (!waits.has(result)) waits.set(result, module.importFunction(`w${result ?? ""}`, { params: [], result }));
   module.importBlocked();
   signatures.forEach((signature, i) => {
-    const wait = [op.call, ...leb(waits.get(signature.result)!)];
+    const ended = [op.globalGet, 0, op.i32Const, 0, op.i32LtS, op.if, voidBlock, op.unreachable, op.end];
+    const wait = [op.call, ...leb(waits.get(signature.result)!), ...ended];
     const code = [
       ...signature.params.flatMap((_, local) => [op.localGet, ...leb(local)]),
       ...[op.call, ...leb(calls[i]!)],
@@ -64,7 +65,17 @@ export function liftShim(signatures: readonly CoreSignature[]): Uint8Array<Array
   return module.bytes();
 }
 
-const op = { if: 0x04, end: 0x0b, call: 0x10, drop: 0x1a, localGet: 0x20, globalGet: 0x23 } as const;
+const op = {
+  unreachable: 0x00,
+  if: 0x04,
+  end: 0x0b,
+  call: 0x10,
+  drop: 0x1a,
+  localGet: 0x20,
+  globalGet: 0x23,
+  i32Const: 0x41,
+  i32LtS: 0x48,
+} as const;
 const voidBlock = 0x40;
 const flatBytes: Record<Flat, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
