@@ -51,6 +51,7 @@ export const opcode = {
   globalGet: 0x23,
   memoryGrow: 0x40,
   i32Const: 0x41,
+  i32LtS: 0x48,
   brOnNull: 0xd5,
   brOnNonNull: 0xd6,
   gc: 0xfb,

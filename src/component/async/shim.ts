@@ -3,7 +3,7 @@
  * suspended only where something really waits, and a call that ends at once is known to have ended.
  *
  *   lowers:  what the guest imports = call JavaScript; if the global says so, wait (suspend), and that is
- *            the result
+ *            the result; if the component has ended meanwhile, trap, which no handler of the guest catches
  *   lifts:   what JavaScript enters = call the guest; tell JavaScript the result, while still inside
  *
  * V8 suspends a caller of a suspending import for a turn even if it answers at once, and tells of the
@@ -39,7 +39,9 @@ export function lowerShim(signatures: readonly CoreSignature[]): Uint8Array<Arra
       if (block !== undefined) w.byte(op.drop);
       w.byte(op.call);
       w.unsigned(waits.get(result)!);
-      w.byte(op.end);
+      w.put([op.globalGet, 0, op.i32Const, 0, op.i32LtS, op.if]);
+      w.signed(VOID_BLOCK);
+      w.put([op.unreachable, op.end, op.end]);
     });
   });
   return module.bytes();

@@ -11,7 +11,8 @@
  * Always true: at most one thread of a store runs, and it runs until it blocks, pauses or ends. A thread
  * is entered either on the stack of whoever starts it (`current`), or from the queue (`running`); of a
  * stack that V8 suspended nothing tells when it goes on, so that no other is taken from the queue between
- * saying so and its next block. After a trap nothing runs any more.
+ * saying so and its next block. After a trap nothing runs any more, and no stack stays suspended: V8 holds
+ * those, with the instances that they are in, for as long as nothing lets them go on.
  *
  * Follows "Stack Switching", "Threads" and "Store" of the Component Model's CanonicalABI.md.
  */
@@ -50,6 +51,11 @@ export class Thread {
   }
 }
 
+type Answer = number | bigint | false | undefined;
+
+/** What `blocked` says when all stacks have to unwind. */
+const ENDED = -1;
+
 /** The other end of a stack that the shim suspends: whichever is called first lets it go on. */
 export interface Suspended {
   resolve(value: number | bigint | undefined): void;
@@ -67,9 +73,10 @@ export class Store {
   outside = 0;
   /** Told of a trap. */
   readonly onTrap = new Set<(error: Error) => void>();
-  /** What the shim asks after each call that may block: 1 when it has to wait. */
+  /** What the shim asks after each call that may block: 1 when it has to wait, -1 when it has to trap. */
   readonly blocked: WebAssembly.Global | undefined;
-  #pending: Promise<number | bigint | undefined> | undefined;
+  #pending: Promise<Answer> | undefined;
+  readonly #suspended = new Set<(answer: Answer) => void>();
   readonly #ready: Thread[] = [];
   readonly #entries: (() => void)[] = [];
   #scheduled = false;
@@ -233,17 +240,28 @@ export class Store {
   suspend(): Suspended {
     if (this.blocked === undefined) trap("the component waits, and it was instantiated without leave to be suspended");
     if (this.current?.task.callee.suspendable === false) trap("a start function waits: only a call can");
-    const { promise, resolve, reject } = Promise.withResolvers<number | bigint | undefined>();
-    this.blocked.value = 1;
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.blocked.value = this.trapped === undefined ? 1 : ENDED;
     this.#pending = promise;
-    return { resolve, reject };
+    const suspended = this.#suspended;
+    suspended.add(resolve);
+    return {
+      resolve(value) {
+        suspended.delete(resolve);
+        resolve(value);
+      },
+      reject(error) {
+        suspended.delete(resolve);
+        reject(error);
+      },
+    };
   }
 
   /** What the shim waits for. */
-  takePending(): Promise<number | bigint | undefined> {
-    const pending = this.#pending!;
+  takePending(): Promise<Answer> | false {
+    const pending = this.#pending ?? false;
     this.#pending = undefined;
-    this.blocked!.value = 0;
+    if (this.trapped === undefined) this.blocked!.value = 0;
     return pending;
   }
 
@@ -271,6 +289,10 @@ export class Store {
     this.trapped = reason instanceof Error ? reason : new WebAssembly.RuntimeError(String(reason));
     this.#ready.length = 0;
     this.running = undefined;
+    if (this.blocked !== undefined) this.blocked.value = ENDED;
+    // False is a number of any type; nobody sees it.
+    for (const resolve of this.#suspended) resolve(false);
+    this.#suspended.clear();
     const told = [...this.onTrap];
     this.onTrap.clear();
     for (const tell of told) tell(this.trapped);
