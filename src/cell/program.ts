@@ -5,9 +5,10 @@
  */
 import { createOutgoing } from "../capability/outgoing/outgoing.ts";
 import { createSocketAccess } from "../capability/sockets/sockets.ts";
-import { type Grants, load, type StandardStreams } from "../component/index.ts";
+import { type Component, type Grants, load, type StandardStreams } from "../component/index.ts";
 import { runCommand } from "../component/world/command.ts";
-import { type Clock, CytoError, limits, type Random, systemClock, systemRandom } from "../kernel/index.ts";
+import { type Clock, CytoError, limits, type Random, systemClock, systemRandom, toCytoError } from "../kernel/index.ts";
+import { needOf } from "./inspection.ts";
 
 export interface ProgramParts {
   readonly component: Uint8Array;
@@ -28,7 +29,7 @@ export interface ProgramParts {
 
 export async function runProgram(parts: ProgramParts): Promise<number> {
   const { name, clock = systemClock, random = systemRandom } = parts;
-  const component = await load(parts.component);
+  const component = await loadProgram(name, parts.component);
   const { timeoutMs, headerBytes, sockets } = limits;
   await using outgoing = createOutgoing({
     service: name,
@@ -60,5 +61,23 @@ export async function runProgram(parts: ProgramParts): Promise<number> {
     environment: Object.entries(parts.environment),
     args: [name, ...parts.args],
     stdio: parts.stdio,
+  });
+}
+
+/** Throws what is wrong with the file, saying which file. */
+async function loadProgram(name: string, bytes: Uint8Array): Promise<Component> {
+  const refuse = (
+    code: CytoError["code"],
+    why: string,
+    details: { readonly cause?: unknown; readonly hint?: string },
+  ) => new CytoError(code, `Cannot run ${name}: ${why}`, details);
+  const component = await load(bytes).catch((thrown: unknown): never => {
+    const { code, message, hint } = toCytoError(thrown);
+    throw refuse(code, message, { cause: thrown, ...(hint !== undefined && { hint }) });
+  });
+  const missing = component.imports.filter((each) => needOf(each).state === "missing");
+  if (missing.length === 0) return component;
+  throw refuse("unbound-import", `it imports ${missing.join(", ")}, which nothing here provides`, {
+    hint: "Build it without: cyto inspect shows what it imports.",
   });
 }

@@ -106,16 +106,28 @@ function describeWoven(woven: Inspection["woven"]): string[] {
   const sum = (count: (report: Inspection["woven"][number]) => number) =>
     woven.reduce((total, report) => total + count(report), 0);
   const [before, after] = [sum((report) => report.bytesBefore), sum((report) => report.bytesAfter)];
-  const modules = woven.length === 1 ? "1 core module" : `${woven.length} core modules`;
   const lines = [
-    `${modules}, ${formatBytes(before)} to ${formatBytes(after)}, in ${formatDuration(sum(({ elapsedMs }) => elapsedMs ?? 0))}`,
-    `${sum(({ functions }) => functions)} functions, ${sum(({ entries }) => entries)} charged on entry; ` +
-      `${sum(({ loops }) => loops)} loops charged, ${sum(({ unrolled }) => unrolled)} unrolled; ` +
-      `${sum(({ pieces }) => pieces)} long instructions done in pieces`,
+    `${many(woven.length, "core module")}, ${formatBytes(before)} to ${formatBytes(after)}, in ${formatDuration(sum(({ elapsedMs }) => elapsedMs ?? 0))}`,
+    `${many(
+      sum(({ functions }) => functions),
+      "function",
+    )}, ${sum(({ entries }) => entries)} charged on entry; ` +
+      `${many(
+        sum(({ loops }) => loops),
+        "loop",
+      )} charged, ${sum(({ unrolled }) => unrolled)} unrolled; ` +
+      `${many(
+        sum(({ pieces }) => pieces),
+        "long instruction",
+      )} done in pieces`,
   ];
   const dropped = new Set(woven.flatMap((report) => report.dropped));
   if (dropped.size > 0) lines.push(`left out, as it would be wrong: ${[...dropped].join(", ")}`);
   return lines;
+}
+
+function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** The words of WIT stand out from the names in it. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { parse } from "@bytecodealliance/jco";
 import { withProgramArguments } from "./run.ts";
 import { run } from "./terminal-fixture.ts";
 
@@ -58,6 +59,18 @@ describe("cyto run", () => {
     const service = await run(["run", guest("hello.wasm")]);
     assert.equal(service.code, 1);
     assert.match(service.stderr, /Cannot run hello\.wasm: it is no command/);
+    await writeFile(join(folder, "notes.wasm"), "not WebAssembly");
+    const text = await run(["run", "notes.wasm"], { cwd: folder });
+    assert.deepEqual([text.code, text.stdout], [1, ""]);
+    assert.match(text.stderr, /^error: Cannot run notes\.wasm: .*it does not begin like WebAssembly\n/);
+    const unbound = await parse(`(component (import "acme:database/rows@1.0.0" (instance)))`);
+    await writeFile(join(folder, "unbound.wasm"), unbound);
+    const missing = await run(["run", "unbound.wasm"], { cwd: folder });
+    assert.equal(missing.code, 1);
+    assert.match(
+      missing.stderr,
+      /^error: Cannot run unbound\.wasm: it imports acme:database\/rows@1\.0\.0, which nothing/,
+    );
     const flag = await run(["run", "--dir", "/data", tool]);
     assert.equal(flag.code, 2);
     assert.match(flag.stderr, /of the form guest::host/);

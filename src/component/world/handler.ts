@@ -12,15 +12,16 @@
  * An instance in which nothing but such calls is left, for longer than they are given, is broken: its
  * guest does not hear. What a guest does after its reply has ended is its own, until the instance ends.
  */
-import { type Body, type Call, CytoError, type Headers, type Reply, toCytoError } from "../../kernel/index.ts";
+import { type Body, type Call, CytoError, type Headers, type Reply } from "../../kernel/index.ts";
 import type { CoreInstance, Instance, TaskOptions } from "../contract.ts";
 import { metLimit } from "../meter.ts";
 import { ComponentError } from "../signature.ts";
 import { type Head, headOf, ReceivedContents } from "../wasi/0.3/http/contents.ts";
 import { GuestBody } from "../wasi/0.3/http/guest-body.ts";
 import { Request, type Response } from "../wasi/0.3/http/message.ts";
-import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
+import type { ErrorCode } from "../wasi/http/error.ts";
 import { assertLive, endState, type HostState, quickTurns } from "../wasi/state.ts";
+import { cancellation, invalid, refusal, toInvalid } from "./answer-error.ts";
 
 const handlerInterface = "wasi:http/handler";
 /** How long a guest may take to let go of a call whose caller has gone. */
@@ -333,28 +334,4 @@ function head(response: Response, method: string): Head {
     response[Symbol.dispose]();
     throw thrown;
   }
-}
-
-function cancellation(call: Call): CytoError {
-  const { reason } = call.signal;
-  return reason instanceof CytoError
-    ? reason
-    : new CytoError("cancelled", `Cannot finish the call to service ${call.service}: the caller has gone`);
-}
-
-/** The guest's own words may hold anything: only the kind of its error is told. */
-function refusal(call: Call, error: ErrorCode): CytoError {
-  return new CytoError("service-failed", `Cannot answer ${describe(call)}: the guest gave the error ${error.tag}`);
-}
-
-function invalid(call: Call, why: string, cause?: unknown): CytoError {
-  return new CytoError("invalid-reply", `Cannot answer ${describe(call)}: ${why}`, { cause });
-}
-
-function toInvalid(call: Call, cause: unknown): CytoError {
-  return cause instanceof HttpFault ? invalid(call, cause.message, cause) : toCytoError(cause, "invalid-reply");
-}
-
-function describe(call: Call): string {
-  return `a ${call.method} request with service ${call.service}`;
 }

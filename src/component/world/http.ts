@@ -11,12 +11,12 @@
  * returned. A reply whose head was given streams on beside it. Nothing is waited for, and nothing
  * listens to the signal, in a call that the guest answers without waiting.
  */
-import { type Call, CytoError, type Headers, type Reply, toCytoError } from "../../kernel/index.ts";
+import { type Call, CytoError, type Headers, type Reply } from "../../kernel/index.ts";
 import type { CoreInstance, Grants, Instance } from "../contract.ts";
 import { metLimit } from "../meter.ts";
-import { type ErrorCode, HttpFault } from "../wasi/http/error.ts";
 import { type Answerable, IncomingRequest, type OutgoingResponse, ResponseOutparam } from "../wasi/http/message.ts";
 import { assertLive, cancelUnderway, createHostState, endState, type HostState, quickTurns } from "../wasi/state.ts";
+import { cancellation, describe, invalid, refusal, toInvalid } from "./answer-error.ts";
 
 const handlerInterface = "wasi:http/incoming-handler";
 
@@ -280,28 +280,8 @@ class Exchange implements Answerable {
   }
 }
 
-function cancellation(call: Call): CytoError {
-  const { reason } = call.signal;
-  return reason instanceof CytoError
-    ? reason
-    : new CytoError("cancelled", `Cannot finish the call to service ${call.service}: the caller has gone`);
-}
-
 function noReply(call: Call, why: string): CytoError {
   return new CytoError("no-reply", `Cannot answer ${describe(call)}: ${why}`);
-}
-
-/** The guest's own words may hold anything: only the kind of its error is told. */
-function refusal(call: Call, error: ErrorCode): CytoError {
-  return new CytoError("service-failed", `Cannot answer ${describe(call)}: the guest gave the error ${error.tag}`);
-}
-
-function invalid(call: Call, why: string, cause?: unknown): CytoError {
-  return new CytoError("invalid-reply", `Cannot answer ${describe(call)}: ${why}`, { cause });
-}
-
-function toInvalid(call: Call, cause: unknown): CytoError {
-  return cause instanceof HttpFault ? invalid(call, cause.message, cause) : toCytoError(cause, "invalid-reply");
 }
 
 function unfinished(call: Call): CytoError {
@@ -310,8 +290,4 @@ function unfinished(call: Call): CytoError {
 
 function returnedEarly(call: Call): CytoError {
   return new CytoError("cancelled", `Cannot finish the request: the guest returned from ${describe(call)}`);
-}
-
-function describe(call: Call): string {
-  return `a ${call.method} request with service ${call.service}`;
 }
