@@ -56,6 +56,10 @@ export interface Meter {
   profile(): FunctionProfile[];
 }
 
+/** Told to the calls of an instance that met a limit with several calls in it. */
+export const oneOfSeveral =
+  "Several calls were in the instance: one of them met the limit, and the others ended with it.";
+
 /** Whether a guest was ended because it met a limit: what its caller is told then. */
 export function metLimit(thrown: unknown): thrown is CytoError {
   return thrown instanceof CytoError && (thrown.code === "cpu-exceeded" || thrown.code === "memory-exceeded");

@@ -14,7 +14,7 @@
  */
 import { type Body, type Call, CytoError, type Headers, type Reply } from "../../kernel/index.ts";
 import type { CoreInstance, Instance, TaskOptions } from "../contract.ts";
-import { metLimit } from "../meter.ts";
+import { metLimit, oneOfSeveral } from "../meter.ts";
 import { ComponentError } from "../signature.ts";
 import { type Head, headOf, ReceivedContents } from "../wasi/0.3/http/contents.ts";
 import { GuestBody } from "../wasi/0.3/http/guest-body.ts";
@@ -168,7 +168,9 @@ class HandlerInstance implements Instance {
         ? thrown
         : new CytoError("instance-trapped", `Cannot finish the call to service ${service}: ${message}`, {
             cause: thrown,
-            hint: "What the guest wrote to its standard error is in the log of the service.",
+            hint: metLimit(thrown)
+              ? oneOfSeveral
+              : "What the guest wrote to its standard error is in the log of the service.",
           }),
     );
   }

@@ -17,7 +17,7 @@ import {
   toCytoError,
 } from "../../kernel/index.ts";
 import type { Component, Grants, ImportObject, Instance, LogLevel, OutgoingRequest, TaskOptions } from "../contract.ts";
-import { metLimit } from "../meter.ts";
+import { metLimit, oneOfSeveral } from "../meter.ts";
 import { type Channel, createChannel } from "./channel.ts";
 
 type Tagged<T extends string = string> = { readonly tag: T; readonly val?: unknown };
@@ -156,7 +156,10 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
     const trapped = () =>
       alone && metLimit(error)
         ? error
-        : new CytoError("instance-trapped", `The instance trapped: ${error.message}`, { cause: error });
+        : new CytoError("instance-trapped", `The instance trapped: ${error.message}`, {
+            cause: error,
+            ...(metLimit(error) && { hint: oneOfSeveral }),
+          });
     for (const channel of writing.values()) channel.fail(trapped());
     writing.clear();
     for (const [id, pending] of calls) {
