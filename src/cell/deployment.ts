@@ -40,7 +40,8 @@ export async function deploy(
     const component = metered(assemble(compiled), { metering: parts.metering, cpuMs: bounds.cpuMs });
     const open = openerOf(component, bounds.concurrency);
     checkImports(component, declaration);
-    const symbolise = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);
+    const inSource = sourceMap === undefined ? (stack: string) => stack : createSymboliser(sourceMap, directory);
+    const symbolise = (stack: string) => inSource(component.retell(stack));
     const opened = await openGrants(declaration, config, symbolise, parts);
     return {
       deployment: {

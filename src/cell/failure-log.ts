@@ -100,12 +100,11 @@ function withoutSecrets(failure: CytoError, { redact }: FailureWords): CytoError
   });
 }
 
-/** Of a guest's own error in the author's files; of a trap the frames of the guest, without the platform's. */
-function stackOf({ code, cause }: CytoError, symbolise: FailureWords["symbolise"]): string | undefined {
+/** In the author's files. Of a trap only the frames of the guest, without the platform's. */
+function stackOf({ cause }: CytoError, symbolise: FailureWords["symbolise"]): string | undefined {
   if (!(cause instanceof Error) || cause instanceof CytoError) return undefined;
   const { stack = "", message } = cause;
   if (stack === message) return undefined;
-  if (code !== "instance-trapped") return symbolise(stack);
-  const frames = stack.split("\n").filter((line) => line.includes("wasm"));
-  return frames.length === 0 ? undefined : frames.join("\n");
+  const frames = stack.split("\n").filter((line) => line.includes("wasm://"));
+  return symbolise(frames.length === 0 ? stack : frames.join("\n")) || undefined;
 }

@@ -86,6 +86,11 @@ export interface TaskOptions {
   readonly signal?: AbortSignal;
   /** What the call is for: host functions that it calls find it in {@link AsyncCall.cause}. */
   readonly cause?: unknown;
+  /**
+   * Asked while the guest computes, where it is metered: whether anybody waits for what it does. Once nobody
+   * does it may use 50 ms more. Unless given, somebody does as long as the signal is not aborted.
+   */
+  readonly wanted?: () => boolean;
   /** Told once when the task has ended, which may be long after it returned; with the error of a trap. */
   readonly ended?: (trapped: Error | undefined) => void;
 }
@@ -106,6 +111,11 @@ export interface Component {
   readonly exports: readonly string[];
   /** `undefined` when it exports nothing that can be called as a service. */
   readonly world: World | undefined;
+  /**
+   * A stack of V8 in the author's terms: only frames of the component, each with its offset in the file where that
+   * is certain.
+   */
+  retell(stack: string): string;
   /** What was woven into each of its core modules. */
   readonly woven: readonly WeaveReport[];
   /** Links and instantiates. Throws `unbound-import` naming every import that is not given. */

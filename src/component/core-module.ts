@@ -13,8 +13,9 @@ export interface CoreCode<Code = Uint8Array> {
   readonly code: Code;
   /** By what names its meter reaches it; absent where it has none. */
   readonly meter: WovenExports | undefined;
-  /** From offsets in the code to those in the author's. */
+  /** From offsets in the code to those in what was woven; and how much further on these are in the author's file. */
   readonly offsets: OffsetMap | undefined;
+  readonly fileOffset: number | undefined;
   readonly report: WeaveReport;
 }
 
@@ -23,14 +24,23 @@ export type CompiledCode = CoreCode<WebAssembly.Module>;
 /** Elements of a table that a guest may grow; each takes some ten bytes of the host's. */
 const TABLE_ELEMENTS_MAX = 1_000_000;
 
-export function weaveModule(module: Uint8Array, { memoryBytes, metered, monotonic }: LoadOptions): CoreCode {
+/** Where a module stands in its component; and in the author's file, if it is there. */
+export interface ModulePlace {
+  readonly index: number;
+  readonly fileOffset: number | undefined;
+}
+
+export function weaveModule(module: Uint8Array, options: LoadOptions, { index, fileOffset }: ModulePlace): CoreCode {
+  const { memoryBytes, metered, monotonic } = options;
   const woven = weave(module, {
     metered: metered ?? false,
+    mark: `#${index}`,
     tableElements: TABLE_ELEMENTS_MAX,
     ...(memoryBytes !== undefined && { memoryBytes }),
     ...(monotonic && { monotonic }),
   });
-  return { code: woven.module, meter: woven.exports, offsets: woven.offsets, report: woven.report };
+  const { module: code, exports: meter, offsets, report } = woven;
+  return { code, meter, offsets, fileOffset, report };
 }
 
 export async function compile({ code, ...rest }: CoreCode): Promise<CompiledCode> {

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
+import { inspect } from "node:util";
+import { deserialize } from "node:v8";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { parse } from "@bytecodealliance/jco";
 import fc from "fast-check";
 import { CytoError } from "../kernel/index.ts";
 import { assemble, ComponentError, load, loadParts, suspending } from "./index.ts";
+import { digestOf, FORMAT } from "./load.ts";
 
 const echo = `
 (component
@@ -234,7 +237,7 @@ describe("loadParts()", () => {
       assert.ok(
         parts.definition !== undefined && parts.modules.every((module) => module?.code instanceof WebAssembly.Module),
       );
-      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [
+      const [{ instantiate: _, retell: _r, ...there }, { instantiate: __, retell: __r, ...here }] = [
         assemble(parts),
         await load(bytes, { memoryBytes: 65_536 * 2 }),
       ];
@@ -255,7 +258,7 @@ describe("loadParts()", () => {
     for (const name of ["hello", "probe", "system", "wstd"]) {
       const bytes = await readFile(new URL(`../../test/guests/${name}.wasm`, import.meta.url));
       const parts = await loadParts(bytes);
-      const [{ instantiate: _, ...there }, { instantiate: __, ...here }] = [
+      const [{ instantiate: _, retell: _r, ...there }, { instantiate: __, retell: __r, ...here }] = [
         assemble(structuredClone(parts)),
         await load(bytes),
       ];
@@ -270,4 +273,42 @@ describe("loadParts()", () => {
   test("refuses what load() refuses", async () => {
     await assert.rejects(loadParts(Uint8Array.of(0)), { code: "invalid-component" });
   });
+});
+
+test("what is kept is named by what is made: FORMAT is the sum of it", async () => {
+  // Something of all that decoding, linking, exposing and weaving do.
+  const fixed = await parse(`(component
+    (import "host" (func $host (param "n" u32) (result u32)))
+    (core func $lowered (canon lower (func $host)))
+    (core module $library (@name "library") (memory (export "memory") 1)
+      (global $g (mut i64) (i64.const 7)) (table 4 funcref) (elem (i32.const 0) $plain) (data (i32.const 8) "fixed")
+      (func $plain (result i32) (i32.load (i32.const 8)))
+      (func $recurs (export "recurs") (param i32) (result i32)
+        (if (result i32) (local.get 0) (then (call $recurs (i32.sub (local.get 0) (i32.const 1)))) (else (call_indirect (result i32) (i32.const 0)))))
+      (func $start (global.set $g (i64.add (global.get $g) (i64.const 1)))) (start $start)
+      (func (export "bulk") (param i32) (memory.fill (i32.const 0) (i32.const 1) (local.get 0)) (drop (memory.grow (i32.const 1)))))
+    (core module $main (import "host" "f" (func $f (param i32) (result i32))) (import "library" "recurs" (func $recurs (param i32) (result i32)))
+      (func (export "run") (param i32) (result i32) (local i32)
+        (loop $next (local.set 1 (i32.add (local.get 1) (call $f (local.get 0)))) (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (block $a (block $b (br_table $a $b (local.get 1))) (return (call $recurs (i32.const 3))))
+        (block $h (try_table (catch_all $h) (loop $l (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1))))))) (local.get 1)))
+    (core instance $l (instantiate $library))
+    (core instance $m (instantiate $main (with "host" (instance (export "f" (func $lowered)))) (with "library" (instance $l))))
+    (func (export "run") (param "n" u32) (result u32) (canon lift (core func $m "run"))))`);
+  const made: string[] = [];
+  // In words: how V8 writes a number depends on where it has been.
+  const words = (value: unknown) =>
+    inspect(value, { depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity, breakLength: Infinity });
+  const cache = {
+    read: () => undefined,
+    write(_: string, content: Uint8Array) {
+      const kept = deserialize(content.subarray(32)) as { definition: Uint8Array };
+      made.push(words({ ...kept, definition: deserialize(kept.definition) }));
+    },
+  };
+  const kinds = [{}, { metered: true }, { metered: true, reset: true, memoryBytes: 1 << 20 }];
+  for (const options of kinds) await load(fixed, { cache, ...options });
+  assert.equal(made.length, kinds.length);
+  const sum = digestOf(Buffer.from(made.join())).slice("sha256:".length, "sha256:".length + 16);
+  assert.equal(FORMAT, sum, `what is made has changed: set FORMAT in load.ts to "${sum}"`);
 });

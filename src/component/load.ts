@@ -17,6 +17,7 @@ import { instantiate, type ResetCount } from "./instantiate.ts";
 import { type Linking, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import { exposeState } from "./snapshot.ts";
+import { retell } from "./stack.ts";
 import { validate } from "./validate.ts";
 import { validateCode } from "./validate-code.ts";
 
@@ -53,6 +54,7 @@ export function assemble({ definition, ...parts }: ComponentParts): Component {
     imports: plan.importNames,
     exports: plan.exportNames,
     world: worldOf(plan),
+    retell: (stack) => retell(stack, modules),
     woven: modules.flatMap((module) => (module === undefined ? [] : [module.report])),
     instantiate: (imports, { suspend = true, deadlock = "wait", cpu } = {}) => {
       const counted = reset && paysOff(resets) ? resets : undefined;
@@ -68,8 +70,11 @@ interface Prepared {
   readonly resets: boolean;
 }
 
-/** Goes up when what is kept means something else. */
-const FORMAT = 1;
+/**
+ * What another version kept may mean something else. So this is a sum of what is made of a fixed component, and a
+ * test holds it to that: whatever changes what is made changes the name that it is kept by.
+ */
+export const FORMAT = "00a3e3f622f3d0bb";
 
 async function prepared(digest: string, bytes: Uint8Array, options: LoadOptions): Promise<Prepared> {
   const { cache, memoryBytes, reset, metered } = options;
@@ -101,7 +106,11 @@ async function prepare(bytes: Uint8Array, options: LoadOptions): Promise<Prepare
   const core = sniff(bytes) === "core-module";
   // A program of WASI 0.1, which is no component and is not made one.
   if (core && !describesWorld(bytes)) {
-    return { definition: undefined, modules: [weaveModule(bytes, options)], resets: false };
+    return {
+      definition: undefined,
+      modules: [weaveModule(bytes, options, { index: 0, fileOffset: 0 })],
+      resets: false,
+    };
   }
   const definition = decode(core ? await adapt(bytes) : bytes);
   validate(definition);
@@ -112,7 +121,13 @@ async function prepare(bytes: Uint8Array, options: LoadOptions): Promise<Prepare
   const wanted = plan.modules.map((module, index) => (used.has(index) ? module : undefined));
   const exposed = options.reset === true ? wanted.map((module) => module && exposeState(module)) : [];
   const resets = exposed.length > 0 && wanted.every((module, index) => !module || exposed[index]);
-  const modules = (resets ? exposed : wanted).map((module) => module && weaveModule(module, options));
+  const modules = wanted.map((module, index) => {
+    if (module === undefined) return undefined;
+    const code = resets ? exposed[index]! : module;
+    // What is exposed stands before the code, and moves it on.
+    const fileOffset = core ? undefined : module.byteOffset - bytes.byteOffset + module.length - code.length;
+    return weaveModule(code, options, { index, fileOffset });
+  });
   // Modules that were linked away tell again how, and are small.
   const away = whole.instances.filter((instance, index) => instance && plan.instances[index] === undefined);
   const kept = new Set(away.map((instance) => whole.modules[instance!.module]!));

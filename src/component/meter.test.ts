@@ -217,9 +217,35 @@ describe("the meter", () => {
     assert.match(meter.ended!.message, /200 ms/);
   });
 
-  test("ends a start function that does not end", async () => {
+  test("ends a start function that does not end, and gives it longer than what is done for a call", async () => {
+    const { metering, observed } = steppingMetering();
+    await assert.rejects(open(`(start $s) (func $s (loop (br 0)))`, metering), {
+      code: "cpu-exceeded",
+      message: /start functions took over 250 ms/,
+    });
+    assert.ok(observed.nowMs > 250 && observed.nowMs < 300, `${observed.nowMs}`);
+    const slow = `(global $n (mut i32) (i32.const 10000)) (start $s)
+      (func $s (loop (global.set $n (i32.sub (global.get $n) (i32.const 1))) (br_if 0 (global.get $n))))
+      (func (export "run") (result i32) (global.get $n))`;
+    const before = observed.nowMs;
+    const { call } = await open(slow, metering);
+    assert.ok(observed.nowMs - before > 10, `${observed.nowMs - before}`);
+    assert.equal(await call("run", accountOf(10)), 0);
+  });
+
+  test("ends a call soon that nobody waits for any more, however much it may still use", async () => {
     const { metering } = steppingMetering();
-    await assert.rejects(open(`(start $s) (func $s (loop (br 0)))`, metering), { code: "cpu-exceeded" });
+    const { call, meter } = await open(endless["a loop of nothing"]!, metering);
+    let wanted = true;
+    const account: Account = { ...accountOf(1e9), wanted: () => wanted };
+    const ended = assert.rejects(call("run", account), WebAssembly.RuntimeError);
+    while (account.usedMs < 200) await new Promise(setImmediate);
+    assert.equal(meter.ended, undefined);
+    wanted = false;
+    const before = account.usedMs;
+    await ended;
+    assert.match(meter.ended!.message, /after its caller had gone/);
+    assert.ok(account.usedMs - before < 70, `${account.usedMs - before}`);
   });
 
   test("ends a guest from outside while it waits for its turn", async () => {

@@ -20,10 +20,24 @@ import type { WovenExports } from "./weave/weave.ts";
 /** What one call may use, and has used. The caller makes it and may read it at any time. */
 export interface Account {
   /** CPU time in the guest; time that it waits does not count. */
-  readonly cpuMs: number;
+  cpuMs: number;
   /** Whether its stack can be suspended: it was entered through `WebAssembly.promising`. */
   readonly suspendable: boolean;
   usedMs: number;
+  /** Asked as it computes: whether anybody still waits for it. If not, it does not compute on to the end of its budget. */
+  wanted?: (() => boolean) | undefined;
+  /** It was found that nobody does. */
+  abandoned?: boolean;
+  /** It is no call: an instance is made ready. */
+  readonly starts?: boolean;
+}
+
+/** What a call may still compute that nobody waits for: enough to hear of it and tidy up. */
+const TIDYING_MS = 50;
+
+function curtail(account: Account): void {
+  account.abandoned = true;
+  account.cpuMs = Math.min(account.cpuMs, account.usedMs + TIDYING_MS);
 }
 
 /** The metering of a thread. */
@@ -40,6 +54,8 @@ export interface Meter {
    * else of it is called.
    */
   attach(instance: WebAssembly.Instance, names: WovenExports): void;
+  /** Runs what makes an instance ready, which cannot be suspended and may take longer than what else cannot. */
+  start(run: () => void): void;
   /**
    * The guest is entered, or goes on, for `account`; without one it is entered for what cannot be suspended
    * and has to be short: an allocation, a destructor, a callback. Answers with what `leave` is to be given.
@@ -89,6 +105,8 @@ export interface MeteringOptions {
   readonly sliceMs?: number;
   /** How long an entry may take that cannot be suspended. */
   readonly uninterruptedMs?: number;
+  /** The same for what makes an instance ready: it is done once, and before anybody waits. */
+  readonly startMs?: number;
 }
 
 /** Between two looks at the clock. */
@@ -129,7 +147,7 @@ interface Attached {
 }
 
 export function createMetering(options: MeteringOptions): Metering {
-  const { monotonic, nextTurn, heapUse, sliceMs = 3, uninterruptedMs = 5 } = options;
+  const { monotonic, nextTurn, heapUse, sliceMs = 3, uninterruptedMs = 5, startMs = 250 } = options;
   /** When guests began to hold this turn of the event loop, as far as has been seen. */
   let since: number | undefined;
   let armed = false;
@@ -178,6 +196,7 @@ export function createMetering(options: MeteringOptions): Metering {
     const { account } = state;
     if (account) {
       account.usedMs += spentMs;
+      if (!account.abandoned && account.wanted?.() === false) curtail(account);
       if (account.usedMs > account.cpuMs) return end(state, overBudget(account));
     } else {
       state.uninterruptedMs += spentMs;
@@ -214,14 +233,14 @@ export function createMetering(options: MeteringOptions): Metering {
   }).exports;
 
   return {
-    meter: () => createMeter(ticks),
+    meter: () => createMeter(ticks, startMs),
     get waiting() {
       return queue.length;
     },
   };
 }
 
-function createMeter(ticks: WebAssembly.Instance["exports"]): Meter {
+function createMeter(ticks: WebAssembly.Instance["exports"], startMs: number): Meter {
   const state: State = {
     account: undefined,
     span: 0,
@@ -248,7 +267,20 @@ function createMeter(ticks: WebAssembly.Instance["exports"]): Meter {
     state.span += 1;
   }
 
+  function start(run: () => void): void {
+    const account: Account = { cpuMs: startMs, suspendable: false, usedMs: 0, starts: true };
+    const before = enter(account);
+    try {
+      run();
+    } catch (thrown) {
+      throw state.ended ?? thrown;
+    } finally {
+      leave(before);
+    }
+  }
+
   return {
+    start,
     attach({ exports }, names) {
       const counter = exports[names.counter] as WebAssembly.Global;
       const counts = names.counts === undefined ? undefined : (exports[names.counts] as WebAssembly.Memory);
@@ -264,15 +296,7 @@ function createMeter(ticks: WebAssembly.Instance["exports"]): Meter {
       state.attached.push(attached);
       (exports[names.meter] as WebAssembly.Global).value = attached;
       (exports[names.tick] as WebAssembly.Global).value = counts ? ticks.tickFrom : ticks.tick;
-      if (names.start === undefined) return;
-      const before = enter();
-      try {
-        (exports[names.start] as () => void)();
-      } catch (thrown) {
-        throw state.ended ?? thrown;
-      } finally {
-        leave(before);
-      }
+      if (names.start !== undefined) start(exports[names.start] as () => void);
     },
     enter,
     leave,
@@ -309,7 +333,18 @@ function profileOf({ counts, selfMs, imported }: Attached, module: number): Func
   }));
 }
 
-function overBudget({ cpuMs }: Account): CytoError {
+function overBudget({ cpuMs, abandoned, starts }: Account): CytoError {
+  if (starts) {
+    return new CytoError("cpu-exceeded", `Cannot start the component: its start functions took over ${cpuMs} ms`, {
+      hint: "What makes an instance ready cannot be interrupted and has to be short: do long work in the first call.",
+    });
+  }
+  if (abandoned) {
+    const message = `Cannot go on with the call: it computed for ${TIDYING_MS} ms after its caller had gone`;
+    return new CytoError("cpu-exceeded", message, {
+      hint: "Have the service wait now and then while it computes, so that it can hear that a call is cancelled.",
+    });
+  }
   return new CytoError("cpu-exceeded", `Cannot go on with the call: it has used its CPU time of ${cpuMs} ms`, {
     hint: "Have the service do less in one call, or raise its limit `cpuMs`.",
   });
@@ -326,7 +361,7 @@ function uninterruptedTooLong(ms: number): CytoError {
     "cpu-exceeded",
     `Cannot go on with the call: a step that cannot be interrupted took over ${ms} ms`,
     {
-      hint: "Start functions, allocations, destructors and callbacks have to be short: do long work in the call itself.",
+      hint: "Allocations, destructors and callbacks have to be short: do long work in the call itself.",
     },
   );
 }

@@ -9,6 +9,7 @@ import { CytoError } from "../kernel/index.ts";
 import { type Component, type CoreInstance, type CpuOptions, type ImportObject, maySuspend } from "./contract.ts";
 import type { CompiledCode } from "./core-module.ts";
 import type { Account, Meter } from "./meter.ts";
+import { retell } from "./stack.ts";
 import type { WovenExports } from "./weave/weave.ts";
 
 const wasi = "wasi_snapshot_preview1";
@@ -50,6 +51,7 @@ export function programOf({ module, digest, size }: Program): Component {
     imports: [...new Set(imports.map((each) => each.module))],
     exports: exports.filter(({ kind }) => kind === "function").map(({ name }) => name),
     world: command ? "command" : undefined,
+    retell: (stack) => retell(stack, [module]),
     woven: [module.report],
     instantiate: (given, { suspend = true, cpu } = {}) => {
       const names = exports.map(({ name }) => name);
@@ -122,7 +124,11 @@ function instantiate(linkage: Linkage): CoreInstance {
       });
     };
   };
-  if (!command) (exports._initialize as Callable)();
+  if (!command) {
+    const initialise = exports._initialize as () => void;
+    if (meter === undefined) initialise();
+    else meter.start(initialise);
+  }
   return {
     exports: command ? { "wasi:cli/run": { run: entry("_start") } } : { $root: functionsOf(exports, names, entry) },
     memoryBytes: () => memory.buffer.byteLength,

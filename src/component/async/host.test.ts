@@ -1,6 +1,7 @@
 /** What JavaScript and a guest hand each other: streams, futures, calls that take time, and their ends. */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { queryObjects } from "node:v8";
 import { parse } from "@bytecodealliance/jco";
 import fc from "fast-check";
 import { type Component, ComponentError, type FutureReader, load, type StreamReader } from "../index.ts";
@@ -232,6 +233,21 @@ describe("streams, futures and calls between a guest and JavaScript", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  test("a guest that waits when its instance ends is let go, and so is its memory", async () => {
+    const memories = () => queryObjects(WebAssembly.Memory as never, { format: "count" });
+    const ends: string[] = [];
+    for (let time = 0; time < 20; time++) {
+      const never = new Promise<number>(() => {});
+      const { ask, sum, instance } = open({ later: () => never });
+      const endless = { pull: () => never.then(() => undefined), cancel: () => ends.push("cancelled") };
+      const calls = [ask(1), sum(endless)].map((call) => assert.rejects(call, /the instance has ended/));
+      instance[Symbol.dispose]();
+      await Promise.all(calls);
+    }
+    await new Promise(setImmediate);
+    assert.ok(memories() < 10, `${memories()}`);
   });
 
   test("a source is given up when the guest reads no more", async () => {

@@ -301,8 +301,9 @@ export class Lift implements Callee {
 }
 
 /** Lets the caller's options reach the task, for as long as it lives. */
-function follow(store: Store, task: Task, { signal, cause, ended }: TaskOptions): void {
+function follow(store: Store, task: Task, { signal, cause, ended, wanted }: TaskOptions): void {
   task.cause = cause;
+  if (task.account !== undefined) task.account.wanted = wanted ?? (signal && (() => !signal.aborted));
   if (signal === undefined && ended === undefined) return;
   const cancel = (): void => {
     if (store.current !== undefined) queueMicrotask(cancel);

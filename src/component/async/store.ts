@@ -284,8 +284,10 @@ export class Store {
   /** Ends everything. */
   trap(thrown: unknown): void {
     if (this.trapped !== undefined) return;
-    // What ends a guest from outside is a trap that says nothing.
-    const reason = this.meter?.ended ?? thrown;
+    // What ends a guest from outside is a trap that says nothing but where it was.
+    const ended = this.meter?.ended;
+    if (ended !== undefined && ended !== thrown) ended.cause ??= thrown;
+    const reason = ended ?? thrown;
     this.trapped = reason instanceof Error ? reason : new WebAssembly.RuntimeError(String(reason));
     this.#ready.length = 0;
     this.running = undefined;

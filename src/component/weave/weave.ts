@@ -27,6 +27,8 @@ export interface WeaveOptions {
   readonly tableElements?: number;
   /** Counts the entries of each function, and tells the meter which function it is asked by. */
   readonly profile?: boolean;
+  /** Goes behind the module's name: stacks of V8 tell it. */
+  readonly mark?: string;
   /** For the report. */
   readonly monotonic?: () => number;
 }
@@ -364,6 +366,7 @@ function assemble(
         from,
         first,
         additions.functions.map((appended) => appended.name),
+        options.mark,
       );
     } else w.copy(bytes, from.start, from.end);
   }
@@ -400,6 +403,7 @@ function assemble(
       undefined,
       module.functionTypes.length,
       additions.functions.map(({ name }) => name),
+      options.mark,
     );
   }
   return { woven: w.finish(), dropped, offsets };

@@ -124,6 +124,7 @@ class HttpInstance implements Instance {
     const abort = (): void => this.#abort(exchange);
     signal.addEventListener("abort", abort, { once: true });
     exchange.unlisten = () => signal.removeEventListener("abort", abort);
+    if (signal.aborted) abort();
     if (!exchange.decided) {
       await new Promise<void>((resolve) => {
         exchange.wake = resolve;

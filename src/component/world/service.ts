@@ -54,7 +54,13 @@ interface Handler {
 }
 
 /** Something that the guest is to be told. */
-type Event = (options: TaskOptions) => Promise<void>;
+interface Event {
+  tell(options: TaskOptions): Promise<void>;
+  /** The call that it is part of, where that is known. */
+  readonly call?: number;
+  /** Nobody waits any more for what the guest does about it. */
+  unwanted?: boolean;
+}
 
 /** A call that the guest has not finished. */
 interface Pending {
@@ -93,6 +99,8 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   let streamCount = 0;
   let held = 0;
   let inside = false;
+  /** What the guest is busy with. */
+  let present: Event | undefined;
   let broken: Error | undefined;
 
   const core = component.instantiate({ ...wasi, ...imports() }, { suspend: false });
@@ -112,6 +120,8 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
     try {
       for (let next = events.shift(); next; next = events.shift()) {
         let running = true;
+        const event = next;
+        present = event;
         const ended = (trapped: Error | undefined): void => {
           running = false;
           if (!interrupted) return;
@@ -119,7 +129,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
           else tellEvents();
         };
         // How it ended is told above.
-        next({ ended }).catch(() => {});
+        event.tell({ ended, wanted: () => !event.unwanted }).catch(() => {});
         interrupted = running;
         if (interrupted) return;
       }
@@ -128,6 +138,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
       return;
     }
     inside = false;
+    present = undefined;
     settle();
   }
 
@@ -186,7 +197,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
   }
 
   function complete(op: number, outcome: Tagged): void {
-    if (operations.delete(op)) enter((options) => handler.resume(op, outcome, options));
+    if (operations.delete(op)) enter({ tell: (options) => handler.resume(op, outcome, options) });
   }
 
   /** Runs `work` as operation `op`; answers at once where the work does. */
@@ -421,7 +432,8 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
       pending.reject(reason);
     }
     finish(id);
-    enter((options) => handler.cancel(id, reason.message, options));
+    if (present && (present.call === id || calls.size + held === 0)) present.unwanted = true;
+    enter({ tell: (options) => handler.cancel(id, reason.message, options) });
   }
 
   const instance: Instance = {
@@ -442,7 +454,7 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
           fields: formatFields(call.headers),
           body: toGuestBody(call.body, id),
         };
-        enter((options) => handler.start(id, request, options));
+        enter({ tell: (options) => handler.start(id, request, options), call: id });
         if (!calls.has(id)) return;
         if (call.signal.aborted) {
           abandon(id, pending);
