@@ -73,6 +73,12 @@ export class CanonContext {
     this.bytes = Buffer.from(this.#memory.buffer);
   }
 
+  /** Whether what this one lifts, and what the other does, is in the same memory and encoding, as far as they say. */
+  agrees(other: CanonContext | undefined): boolean {
+    if (this.#memory === undefined || other === undefined || other.#memory === undefined) return true;
+    return this.#memory === other.#memory && this.#encoding === other.#encoding;
+  }
+
   /** Told of what is copied for the guest, where that is much: its time is the guest's. */
   charge: ((bytes: number) => void) | undefined;
 

@@ -151,8 +151,15 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
     if (entered.some((home) => home.entered))
       throw new WebAssembly.RuntimeError("a resource was dropped whose component is in a call already");
     for (const home of entered) home.entered = true;
-    destructor(resource instanceof GuestResource ? resource.representation : (resource as number));
-    for (const home of entered) home.entered = false;
+    const { current } = store;
+    // In a task of its own, as any function that is called.
+    store.current = new Task(plainCallee(homes[type.home]!), noArguments, () => undefined).thread;
+    try {
+      destructor(resource instanceof GuestResource ? resource.representation : (resource as number));
+    } finally {
+      store.current = current;
+      for (const home of entered) home.entered = false;
+    }
   }
 
   /** A function that a guest exports. */
@@ -216,7 +223,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
       else given[name] = Object.fromEntries([...from].map(([key, of]) => [key, item(of)]));
     }
     // A start function may call out, in a task of its own that cannot block.
-    store.current = new Task(startCallee(homes[home]!), noArguments, () => undefined).thread;
+    store.current = new Task(plainCallee(homes[home]!), noArguments, () => undefined).thread;
     try {
       const { code, meter: names } = modules[module]!;
       const instance = new WebAssembly.Instance(code, given);
@@ -322,8 +329,10 @@ function mayBlock(trampoline: Trampoline): boolean {
   return trampoline.kind === "lower" && trampoline.func.kind === "lift" && trampoline.func.asyncType;
 }
 
-function startCallee(home: Home): Callee {
-  return { home, asyncType: false, asyncOption: false, needsExclusive: false, suspendable: false };
+/** Core code that the engine runs by itself: start functions and destructors. */
+function plainCallee(home: Home): Callee {
+  const none = { result: undefined, cx: undefined };
+  return { home, asyncType: false, asyncOption: false, needsExclusive: false, suspendable: false, ...none };
 }
 
 const noArguments = (): readonly unknown[] => [];

@@ -8,7 +8,7 @@ import type { CanonContext } from "./canon-context.ts";
 import { type Codec, codecOf } from "./codec.ts";
 import { type CoreFunction, type LeavingHome, type Lowered, loweredCode } from "./emit/lowered.ts";
 import { FLAT_MAX } from "./layout.ts";
-import type { ResolvedFunction } from "./types.ts";
+import type { ResolvedFunction, ValueType } from "./types.ts";
 
 export { ComponentError, thrownAsResult } from "./failure.ts";
 
@@ -23,6 +23,7 @@ export interface Signature {
   /** Parameters that do not fit in core values arrive as a pointer. */
   readonly paramsInMemory: boolean;
   readonly result: Codec | undefined;
+  readonly resultType: ValueType | undefined;
   readonly resultInMemory: boolean;
   /** `result<T, E>` as a whole result becomes a return or a throw. */
   readonly throws: boolean;
@@ -49,6 +50,7 @@ export function signatureOf(type: ResolvedFunction): Signature {
     paramCount: type.params.length,
     paramsInMemory: shape.paramsInMemory,
     result,
+    resultType: type.result,
     resultInMemory: shape.resultInMemory,
     throws: shape.throws,
     future: shape.future,

@@ -8,7 +8,7 @@ import { type CoreValue, codecOf, type Flat } from "../codec.ts";
 import type { BuiltIn } from "../plan.ts";
 import type { ValueType } from "../types.ts";
 import { ErrorContext } from "./carry.ts";
-import { chunkCodecOf } from "./chunk.ts";
+import { chunkCodecOf, typeKey } from "./chunk.ts";
 import type { Home } from "./home.ts";
 import type { CoreFunction } from "./lower.ts";
 import type { CoreSignature } from "./shim.ts";
@@ -210,10 +210,15 @@ export function builtIn(of: BuiltIn, parts: BuiltInParts): CoreFunction {
 
 function taskReturn(result: ValueType | undefined, cx: CanonContext, { store, home }: BuiltInParts): CoreFunction {
   const wrapped = result && codecOf({ kind: "tuple", types: [result] });
+  const key = typeKey(result);
   return (...values) => {
     home.assertMayLeave();
     const { task } = store.thread;
-    if (!task.callee.asyncOption || task.home !== home) trap("task.return was called outside of an async task");
+    const { callee } = task;
+    if (!callee.asyncOption || task.home !== home) trap("task.return was called outside of an async task");
+    if (typeKey(callee.result) !== key)
+      trap("task.return was called with a result of another type than the function's");
+    if (!cx.agrees(callee.cx)) trap("task.return was called with other options than the function's");
     let value: unknown;
     if (wrapped !== undefined) {
       cx.refresh();
@@ -292,6 +297,7 @@ function subtaskCancel(async: boolean, { store, home }: BuiltInParts): CoreFunct
       if (subtask.resolved) stack.resolve(taken());
       else if (async) stack.resolve(BLOCKED);
       else {
+        assertMayBlock(store);
         subtask.waiter = thread;
         store.wait(
           thread,
@@ -304,7 +310,7 @@ function subtaskCancel(async: boolean, { store, home }: BuiltInParts): CoreFunct
         );
       }
     });
-    store.resumeSoon(woken, true);
+    store.resumeSoon(woken, woken.task.home.entering(home), true);
     return 0;
   };
 }

@@ -42,18 +42,17 @@ export class Carrier {
     const codec = chunkCodecOf(element);
     const shared =
       value instanceof HostStreamReader && value.store === this.#store
-        ? sameType(value.release(), codec)
+        ? sameType(value.passOn(), codec)
         : new HostSource(this.#store, codec, toSource(value));
     return this.#handles.insert(new ReadableStreamEnd(this.#store, shared));
   }
 
   lowerFuture(value: unknown, element: ValueType | undefined): number {
     const codec = chunkCodecOf(element);
-    let shared: End["shared"];
-    if (value instanceof HostFutureReader)
-      shared =
-        value.store === this.#store ? sameType(value.release(), codec) : futureSource(this.#store, codec, value.read());
-    else shared = futureSource(this.#store, codec, value);
+    const shared =
+      value instanceof HostFutureReader && value.store === this.#store
+        ? sameType(value.passOn(), codec)
+        : futureSource(this.#store, codec, value);
     return this.#handles.insert(new ReadableFutureEnd(this.#store, shared));
   }
 

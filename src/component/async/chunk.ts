@@ -32,10 +32,14 @@ export function chunkCodecOf(element: ValueType | undefined): ChunkCodec {
 const made = new WeakMap<ValueType, ChunkCodec>();
 
 function chunkCodec(element: ValueType): ChunkCodec {
-  const key = keyOf(element);
+  const key = typeKey(element);
   const Typed = element.kind === "primitive" ? typedArrays[element.type] : undefined;
   const { size, align } = codecOf(element);
   if (Typed !== undefined) {
+    const part = (chunk: Chunk, from: number, to: number): TypedArray =>
+      chunk instanceof Typed
+        ? chunk.subarray(from, to)
+        : Typed.from(Array.prototype.slice.call(chunk, from, to) as never);
     return {
       key,
       size,
@@ -46,14 +50,16 @@ function chunkCodec(element: ValueType): ChunkCodec {
         return new Typed(cx.view.buffer.slice(pointer, pointer + count * size) as ArrayBuffer);
       },
       store(cx, chunk, from, count, pointer) {
-        const array = chunk instanceof Typed ? (chunk as TypedArray) : Typed.from(chunk as never);
+        const { buffer, byteOffset } = part(chunk, from, from + count);
         cx.refresh();
-        cx.bytes.set(new Uint8Array(array.buffer, array.byteOffset + from * size, count * size), pointer);
+        cx.bytes.set(new Uint8Array(buffer, byteOffset, count * size), pointer);
       },
-      slice: (chunk, from, to) => (chunk instanceof Typed ? chunk : Typed.from(chunk as never)).subarray(from, to),
+      slice: part,
     };
   }
   const codec = codecOf(element);
+  // Lifted as one list, so that the bound of what a call lifts is one for all of them.
+  const list = codecOf({ kind: "list", element, length: undefined });
   return {
     key,
     size,
@@ -61,7 +67,7 @@ function chunkCodec(element: ValueType): ChunkCodec {
     plain: false,
     load(cx, pointer, count) {
       cx.refresh();
-      return Array.from({ length: count }, (_, i) => codec.load(cx, pointer + i * size));
+      return list.lift(cx, [pointer, count], 0) as Chunk;
     },
     store(cx, chunk, from, count, pointer) {
       cx.refresh();
@@ -82,7 +88,8 @@ const nothing: ChunkCodec = {
   size: 0,
   align: 1,
   plain: true,
-  load: (_cx, _pointer, count) => new Array<undefined>(count).fill(undefined),
+  // As long as a guest says, and no array: it may say 2^28.
+  load: (_cx, _pointer, count) => ({ length: count }),
   store: () => undefined,
   slice: (_chunk, from, to) => new Array<undefined>(to - from).fill(undefined),
 };
@@ -90,7 +97,19 @@ const nothing: ChunkCodec = {
 const resources = new WeakMap<object, number>();
 let resourceCount = 0;
 
+const keys = new WeakMap<ValueType, string>();
+
 /** Equal for types of the same structure; a resource type is only equal to itself. */
+export function typeKey(type: ValueType | undefined): string {
+  if (type === undefined) return "";
+  let key = keys.get(type);
+  if (key === undefined) {
+    key = keyOf(type);
+    keys.set(type, key);
+  }
+  return key;
+}
+
 function keyOf(type: ValueType): string {
   return JSON.stringify(type, (name, value: unknown) => {
     if (name !== "resource") return value;

@@ -45,53 +45,70 @@ abstract class HostEnd {
   constructor(store: Store, shared: Shared) {
     this.store = store;
     this.#shared = shared;
-    store.outside++;
+    store.hold();
   }
 
   get shared(): Shared | undefined {
     return this.#shared;
   }
 
-  /** Lets go of it: to pass it on. */
-  release(): Shared {
-    const shared = this.#shared;
+  /** A read is under way. */
+  protected abstract readonly busy: boolean;
+
+  /** To a guest of the same store, which gets the guest's own stream or future. */
+  passOn(): Shared {
+    if (this.busy) throw new TypeError("Cannot pass a stream or future on: it is being read");
+    const shared = this.release();
     if (shared === undefined)
       throw new TypeError("Cannot pass a stream or future on: it was given away or ended before");
-    this.#shared = undefined;
-    this.store.outside--;
     return shared;
   }
 
+  protected release(): Shared | undefined {
+    const shared = this.#shared;
+    this.#shared = undefined;
+    if (shared !== undefined) this.store.letGo();
+    return shared;
+  }
+
+  /** Reads; what the guest offers may turn out to be no value of the type, which is its fault. */
+  protected copy(shared: Shared, buffer: HostBuffer, onDone: (result: CopyResult) => void): void {
+    try {
+      const onCopy = (reclaim: () => void): void => {
+        reclaim();
+        onDone(copyResult.completed);
+      };
+      shared.copy("read", buffer, onCopy, onDone);
+    } catch (thrown) {
+      this.store.trap(thrown);
+      throw thrown;
+    }
+  }
+
   [Symbol.dispose](): void {
-    if (this.#shared === undefined) return;
     const shared = this.release();
-    if (this.store.trapped === undefined) shared.drop();
+    if (this.store.trapped === undefined) shared?.drop();
   }
 }
 
 export class HostStreamReader extends HostEnd implements StreamReader {
   #reading: ((result: CopyResult) => void) | undefined;
 
+  protected override get busy(): boolean {
+    return this.#reading !== undefined;
+  }
+
   read(max: number = ITEMS_DEFAULT): Chunk | undefined | Promise<Chunk | undefined> {
     const { shared, store } = this;
-    if (this.#reading !== undefined) throw new Error("Cannot read the stream: it is being read already");
     if (store.trapped !== undefined) throw store.trapped;
+    if (this.#reading !== undefined) throw new Error("Cannot read the stream: it is being read already");
     if (shared === undefined) return undefined;
     const buffer = new HostBuffer(shared.codec, Math.max(1, max));
     let ended: CopyResult | undefined;
     this.#reading = (result) => {
       ended = result;
     };
-    const settle = (result: CopyResult) => this.#reading?.(result);
-    shared.copy(
-      "read",
-      buffer,
-      (reclaim) => {
-        reclaim();
-        settle(copyResult.completed);
-      },
-      settle,
-    );
+    this.copy(shared, buffer, (result) => this.#reading?.(result));
     const finish = (result: CopyResult): Chunk | undefined => {
       this.#reading = undefined;
       if (result !== copyResult.completed) this[Symbol.dispose]();
@@ -132,6 +149,10 @@ export class HostStreamReader extends HostEnd implements StreamReader {
 export class HostFutureReader extends HostEnd implements FutureReader {
   #giveUp: ((error: Error) => void) | undefined;
 
+  protected override get busy(): boolean {
+    return this.#giveUp !== undefined;
+  }
+
   read(): Promise<unknown> {
     const { shared, store } = this;
     if (shared === undefined || this.#giveUp !== undefined)
@@ -148,18 +169,13 @@ export class HostFutureReader extends HostEnd implements FutureReader {
         return;
       }
       store.onTrap.add(fail);
-      shared.copy(
-        "read",
-        buffer,
-        () => undefined,
-        (result) => {
-          store.onTrap.delete(fail);
-          this.#giveUp = undefined;
-          if (this.shared !== undefined) this.release();
-          if (result === copyResult.completed) resolve(buffer.chunk![0]);
-          else reject(new Error("Cannot read the future: it was given up"));
-        },
-      );
+      this.copy(shared, buffer, (result) => {
+        store.onTrap.delete(fail);
+        this.#giveUp = undefined;
+        this.release();
+        if (result === copyResult.completed) resolve(buffer.chunk![0]);
+        else reject(new Error("Cannot read the future: it was given up"));
+      });
     });
   }
 
@@ -187,7 +203,7 @@ export class HostSource implements Shared {
     this.codec = codec;
     this.#store = store;
     this.#source = source;
-    store.outside++;
+    store.hold();
   }
 
   copy(_direction: "read" | "write", buffer: Buffer, _onCopy: unknown, onDone: (result: CopyResult) => void): void {
@@ -205,7 +221,11 @@ export class HostSource implements Shared {
   drop(): void {
     const source = this.#source;
     this.#end();
-    source?.cancel();
+    try {
+      source?.cancel();
+    } catch {
+      // Who gives it up has nobody to tell how the source took it.
+    }
   }
 
   /** Afterwards there are items, or they are being waited for, or the source has ended. */
@@ -267,14 +287,18 @@ export class HostSource implements Shared {
   #end(): void {
     if (this.#source === undefined) return;
     this.#source = undefined;
-    this.#store.outside--;
+    this.#store.letGo();
   }
 }
 
 /** What JavaScript may give as a stream, as a source. */
 export function toSource(value: unknown): StreamSource {
-  const given = value as Partial<StreamSource> & Partial<AsyncIterable<Chunk>> & Partial<Iterable<Chunk>>;
+  const given = value as Partial<StreamSource & StreamReader> & Partial<Iterable<Chunk>>;
   if (typeof given?.pull === "function") return given as StreamSource;
+  if (typeof given?.read === "function") {
+    const reader = given as StreamReader;
+    return { pull: () => reader.read(), cancel: () => reader[Symbol.dispose]() };
+  }
   if (typeof given?.[Symbol.asyncIterator] === "function") {
     const iterator = given[Symbol.asyncIterator]!();
     return {
@@ -302,12 +326,15 @@ export function toSource(value: unknown): StreamSource {
 /** A future whose value comes from JavaScript: a source of one item. A promise that is rejected traps. */
 export function futureSource(store: Store, codec: ChunkCodec, value: unknown): Shared {
   let given = false;
+  // A guest that never reads it does not learn of a rejection, and nor does anybody else.
+  if (value instanceof Promise) value.catch(() => {});
   const once: StreamSource = {
     pull() {
       if (given) return undefined;
       given = true;
-      if (!(value instanceof Promise)) return [value];
-      return value.then(
+      const read = value instanceof HostFutureReader ? value.read() : value;
+      if (!(read instanceof Promise)) return [read];
+      return read.then(
         (settled) => [settled],
         (thrown) => {
           store.trap(thrown);
@@ -315,7 +342,9 @@ export function futureSource(store: Store, codec: ChunkCodec, value: unknown): S
         },
       );
     },
-    cancel: () => undefined,
+    cancel() {
+      if (value instanceof HostFutureReader) value[Symbol.dispose]();
+    },
   };
   return new HostSource(store, codec, once);
 }

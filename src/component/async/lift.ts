@@ -14,6 +14,7 @@ import type { CoreValue } from "../codec.ts";
 import type { TaskOptions } from "../contract.ts";
 import type { Account } from "../meter.ts";
 import { ComponentError, type Signature } from "../signature.ts";
+import type { ValueType } from "../types.ts";
 import type { Home } from "./home.ts";
 import type { Store, Thread } from "./store.ts";
 import { type Callee, cancelled, Task } from "./task.ts";
@@ -86,6 +87,7 @@ export class Lift implements Callee {
   readonly asyncOption: boolean;
   readonly needsExclusive: boolean;
   readonly suspendable = true;
+  readonly result: ValueType | undefined;
   readonly cx: CanonContext;
   readonly signature: Signature;
   readonly #store: Store;
@@ -110,6 +112,7 @@ export class Lift implements Callee {
     this.home = home;
     this.cx = cx;
     this.signature = signature;
+    this.result = signature.resultType;
     this.asyncType = asyncType;
     this.asyncOption = asyncOption;
     this.needsExclusive = asyncType && (!asyncOption || enterCallback !== undefined);
@@ -173,7 +176,13 @@ export class Lift implements Callee {
     if (store.current !== undefined || store.free) begin();
     else {
       store.enterLater(() => {
-        if (store.trapped === undefined) begin();
+        if (store.trapped !== undefined) return;
+        try {
+          begin();
+        } catch (thrown) {
+          // Nobody else is on this stack: the caller has the promise.
+          store.trap(thrown);
+        }
       });
     }
     if (!this.asyncType && outcome !== undefined) return outcome();
@@ -305,13 +314,15 @@ function follow(store: Store, task: Task, { signal, cause, ended, wanted }: Task
   task.cause = cause;
   if (task.account !== undefined) task.account.wanted = wanted ?? (signal && (() => !signal.aborted));
   if (signal === undefined && ended === undefined) return;
+  const act = (): void => {
+    if (store.trapped !== undefined) return;
+    const woken = task.requestCancellation(undefined);
+    if (woken !== undefined) store.resume(woken, true);
+  };
   const cancel = (): void => {
     if (store.current !== undefined) queueMicrotask(cancel);
-    else if (!store.free) store.enterLater(cancel);
-    else if (store.trapped === undefined) {
-      const woken = task.requestCancellation(undefined);
-      if (woken !== undefined) store.resume(woken, true);
-    }
+    else if (store.free) act();
+    else store.enterLater(act);
   };
   const end = (trapped: Error | undefined): void => {
     store.onTrap.delete(end);

@@ -107,16 +107,16 @@ export function lowerHost(
     subtask.lent = lent;
     subtask.state = subtaskState.started;
     subtask.index = home.handles.insert(subtask);
+    const giveUp = settle(outcome, hostCall, [], (value) => {
+      crossing.answer(value, values);
+      subtask.progress(subtaskState.returned);
+    });
     subtask.onCancel = () => {
+      giveUp();
       hostCall?.cancel();
       subtask.progress(subtaskState.cancelledBeforeReturned);
       return undefined;
     };
-    settle(outcome, hostCall, [], (value) => {
-      if (subtask.resolved) return;
-      crossing.answer(value, values);
-      subtask.progress(subtaskState.returned);
-    });
     return subtask.state | (subtask.index << 4);
   }
 
@@ -141,18 +141,25 @@ export function lowerHost(
     }
   }
 
+  /** Waits for the host. What is answered gives it up: however the host ends then, it tells nobody. */
   function settle(
     outcome: Promise<unknown>,
     hostCall: HostCall | undefined,
     lent: readonly ResourceHandle[],
     then: (value: unknown) => void,
-  ): void {
+  ): () => void {
     const abort = () => hostCall?.cancel();
     store.onTrap.add(abort);
-    store.outside++;
-    const finish = (act: () => void): void => {
-      store.outside--;
+    store.hold();
+    let open = true;
+    const close = (): void => {
+      open = false;
+      store.letGo();
       store.onTrap.delete(abort);
+    };
+    const finish = (act: () => void): void => {
+      if (!open) return;
+      close();
       if (store.trapped !== undefined) return;
       giveBack(lent);
       try {
@@ -168,6 +175,7 @@ export function lowerHost(
           throw thrown;
         }),
     );
+    return close;
   }
 
   return (...values) => {

@@ -70,7 +70,7 @@ export class Store {
   /** Why nothing runs any more. */
   trapped: Error | undefined;
   /** What the host may still do that lets a thread go on: calls under way, ends of streams that it holds. */
-  outside = 0;
+  #outside = 0;
   /** Told of a trap. */
   readonly onTrap = new Set<(error: Error) => void>();
   /** What the shim asks after each call that may block: 1 when it has to wait, -1 when it has to trap. */
@@ -113,14 +113,14 @@ export class Store {
     });
   }
 
-  /** Whether a call may begin now; if not, `enterLater` begins it when it may. */
+  /** Whether a call may begin now; if not, `enterLater` begins it when it may, after those that came before. */
   get free(): boolean {
-    return this.running === undefined;
+    return this.running === undefined && this.#entries.length === 0;
   }
 
   /** Nothing of it is on any stack, waits, or could be woken. */
   get idle(): boolean {
-    return this.#live + this.outside + this.#entries.length === 0 && this.trapped === undefined;
+    return this.#live + this.#outside + this.#entries.length === 0 && this.trapped === undefined;
   }
 
   /** A call comes from outside: the event loop has had its turn. */
@@ -130,6 +130,16 @@ export class Store {
 
   enterLater(begin: () => void): void {
     this.#entries.push(begin);
+  }
+
+  /** The host holds something that may let a thread go on; each is to be let go of once. */
+  hold(): void {
+    this.#outside++;
+  }
+
+  letGo(): void {
+    // What lets go may be about to let a thread go on.
+    if (--this.#outside === 0 && this.#trapsDeadlock) queueMicrotask(() => this.checkProgress());
   }
 
   /** Runs a new thread on the present stack, until it blocks, pauses or ends. */
@@ -192,10 +202,11 @@ export class Store {
     }
   }
 
-  /** Without the stack's going on at once: whoever asked has to leave the stack first. */
-  resumeSoon(thread: Thread, cancelled: boolean): void {
+  /** Without the stack's going on at once: whoever asked, and waits for it, has to leave the stack first. */
+  resumeSoon(thread: Thread, entered: readonly Home[], cancelled: boolean): void {
     thread.state = "running";
     thread.ready = undefined;
+    enter(thread, entered);
     this.running = thread;
     queueMicrotask(() => {
       if (this.trapped === undefined) this.resume(thread, cancelled);
@@ -239,7 +250,7 @@ export class Store {
   /** Suspends the wasm stack that called the present trampoline, which must then return at once. */
   suspend(): Suspended {
     if (this.blocked === undefined) trap("the component waits, and it was instantiated without leave to be suspended");
-    if (this.current?.task.callee.suspendable === false) trap("a start function waits: only a call can");
+    if (this.current?.task.callee.suspendable === false) trap("a start function or destructor waits: only a call can");
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.blocked.value = this.trapped === undefined ? 1 : ENDED;
     this.#pending = promise;
@@ -302,7 +313,8 @@ export class Store {
   }
 
   #pump(): void {
-    while (this.running === undefined && this.trapped === undefined) {
+    // Those that become ready meanwhile have the next turn, so that a guest that only yields ends this one.
+    for (let left = this.#ready.length; left > 0 && this.running === undefined; left--) {
       const thread = this.#ready.shift();
       if (thread === undefined) break;
       thread.queued = false;
@@ -317,8 +329,8 @@ export class Store {
 
   /** To be called where nothing may be left that could let a waiting call go on. */
   checkProgress(): void {
-    if (!this.#trapsDeadlock || this.#scheduled || this.running !== undefined) return;
-    if (this.asked > 0 && this.outside === 0)
+    if (!this.#trapsDeadlock || this.#scheduled || this.running !== undefined || this.current !== undefined) return;
+    if (this.trapped === undefined && this.asked > 0 && this.#outside === 0)
       this.trap(new WebAssembly.RuntimeError("every task of the component waits for another: a deadlock"));
   }
 

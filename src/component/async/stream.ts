@@ -23,6 +23,9 @@ export type CopyResult = (typeof copyResult)[keyof typeof copyResult];
 /** More items than this cannot be told of in one event. */
 const ITEMS_MAX = 2 ** 28 - 1;
 
+/** So many are lifted at once, where they become values of JavaScript: together they have the bound of one call. */
+const VALUES_AT_ONCE = 1024;
+
 /** Where items are copied from or to. */
 export interface Buffer {
   /** Whose it is; the host's when undefined. */
@@ -87,7 +90,7 @@ export class Rendezvous implements Shared {
     if (pending.buffer.remain > 0) {
       const count = Math.min(source.remain, target.remain);
       if (count > 0) {
-        target.put(source.take(count), 0, count);
+        this.#transfer(source, target, count);
         if (this.#once) this.#settle(copyResult.completed);
         else pending.onCopy(() => this.#forget(pending));
       }
@@ -109,6 +112,16 @@ export class Rendezvous implements Shared {
     if (this.#dropped) return;
     this.#dropped = true;
     if (this.#pending !== undefined) this.#settle(copyResult.dropped);
+  }
+
+  /** What becomes values of JavaScript goes a part at a time; a reader outside comes again for the rest. */
+  #transfer(source: Buffer, target: Buffer, count: number): void {
+    const part = this.codec.plain ? count : Math.min(count, VALUES_AT_ONCE);
+    for (let left = count; left > 0; left -= part) {
+      const taken = Math.min(part, left);
+      target.put(source.take(taken), 0, taken);
+      if (target.home === undefined) return;
+    }
   }
 
   #settle(result: CopyResult): void {
@@ -151,6 +164,7 @@ export class GuestBuffer implements Buffer {
   }
 
   take(count: number): Chunk {
+    this.#cx.charge?.(count * this.#codec.size);
     const chunk = this.#codec.load(this.#cx, this.#at(), count);
     this.progress += count;
     return chunk;

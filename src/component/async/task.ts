@@ -8,9 +8,10 @@
  *
  * Follows "Tasks" and "Subtask State" of the Component Model's CanonicalABI.md.
  */
-import { trap } from "../canon-context.ts";
+import { type CanonContext, trap } from "../canon-context.ts";
 import { type BorrowScope, giveBack, type ResourceHandle } from "../handles.ts";
 import type { Account } from "../meter.ts";
+import type { ValueType } from "../types.ts";
 import type { Home } from "./home.ts";
 import { Thread } from "./store.ts";
 import { type Event, eventCode, Waitable } from "./waitable.ts";
@@ -26,8 +27,11 @@ export interface Callee {
   readonly asyncOption: boolean;
   /** Its tasks may not interleave in core code. */
   readonly needsExclusive: boolean;
-  /** Its core code may be suspended: not so while a core module is being instantiated. */
+  /** Its core code may be suspended: not so while a core module is being instantiated, or cleans up. */
   readonly suspendable: boolean;
+  readonly result: ValueType | undefined;
+  /** The options that it was lifted with. */
+  readonly cx: CanonContext | undefined;
 }
 
 export class Task implements BorrowScope {
