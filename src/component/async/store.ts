@@ -17,6 +17,7 @@
  */
 import { trap } from "../canon-context.ts";
 import type { Meter } from "../meter.ts";
+import { GuestResources } from "../resource-class.ts";
 import type { Home } from "./home.ts";
 import type { Task } from "./task.ts";
 
@@ -67,6 +68,8 @@ export class Store {
   outside = 0;
   /** Told of a trap. */
   readonly onTrap = new Set<(error: Error) => void>();
+  /** Resources of its guests that are outside of them. */
+  readonly resources = new GuestResources();
   /** What the shim asks after each call that may block: 1 when it has to wait. */
   readonly blocked: WebAssembly.Global | undefined;
   #pending: Promise<number | bigint | undefined> | undefined;
@@ -232,7 +235,7 @@ export class Store {
   /** Suspends the wasm stack that called the present trampoline, which must then return at once. */
   suspend(): Suspended {
     if (this.blocked === undefined) trap("the component waits, and it was instantiated without leave to be suspended");
-    if (this.current?.task.callee.suspendable === false) trap("a start function waits: only a call can");
+    if (this.current?.task.callee.suspendable === false) trap("a start function or destructor waits: only a call can");
     const { promise, resolve, reject } = Promise.withResolvers<number | bigint | undefined>();
     this.blocked.value = 1;
     this.#pending = promise;
