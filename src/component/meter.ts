@@ -181,7 +181,7 @@ export function createMetering(options: MeteringOptions): Metering {
       const next = queue.shift();
       if (!next) return;
       lookedAt = monotonic();
-      since = seenAt = wall();
+      since = seenAt = wall === monotonic ? lookedAt : wall();
       arm();
       next();
     });
