@@ -1,5 +1,6 @@
 /** The benches, in the order in which they are run and reported. */
 import { coldStart } from "./cold-start.ts";
+import { containment } from "./containment.ts";
 import type { Bench } from "./contract.ts";
 import { density } from "./density.ts";
 import { edit } from "./edit.ts";
@@ -18,6 +19,7 @@ export const benches: readonly Bench[] = [
   shards,
   engine,
   weaving,
+  containment,
   coldStart,
   edit,
   memory,

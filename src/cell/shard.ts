@@ -39,7 +39,7 @@ export function createShard(parts: ShardParts): Shard {
   const counter = createCounter();
   const logAccess = createAccessLog((record) => sink(record as CellRecord), clock.now);
 
-  const metering = createMetering({ monotonic: clock.cpu, nextTurn: setImmediate, heapUse });
+  const metering = createMetering({ monotonic: clock.cpu, wall: clock.monotonic, nextTurn: setImmediate, heapUse });
 
   let app: App | undefined;
   let mesh: Service;

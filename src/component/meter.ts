@@ -5,7 +5,8 @@
  * A count is an estimate and the clock is the truth: counts are so large that the clock is looked at
  * about every half millisecond, and never larger than what a slow guest may use unseen. A guest
  * that has held the present turn of the event loop for its slice is suspended (JSPI) and goes on in a turn of its
- * own, in the order in which guests were suspended, with I/O in between. One that has used the CPU time of its call is
+ * own, in the order in which guests were suspended, with I/O in between. Slices of a call are short from its second
+ * on, so that others wait little for one that computes long. One that has used the CPU time of its call is
  * ended: its instance traps, in a way that no handler of the guest can catch, and
  * `ended` says why.
  *
@@ -92,8 +93,10 @@ export interface FunctionProfile {
 }
 
 export interface MeteringOptions {
-  /** Milliseconds that never run backwards. */
+  /** Milliseconds that never run backwards: of the thread's CPU, where it has such a clock. */
   readonly monotonic: () => number;
+  /** The same of the wall, by which slices are measured: others wait for as long, whoever has the core. `monotonic`, unless given. */
+  readonly wall?: () => number;
   /** Runs an action in another turn of the event loop, after I/O: `setImmediate`. */
   readonly nextTurn: (action: () => void) => void;
   /**
@@ -103,6 +106,8 @@ export interface MeteringOptions {
   readonly heapUse?: () => number;
   /** How long guests may hold one turn of the event loop. */
   readonly sliceMs?: number;
+  /** The same for a call that has used as much: what is short goes before what is long. */
+  readonly laterSliceMs?: number;
   /** How long an entry may take that cannot be suspended. */
   readonly uninterruptedMs?: number;
   /** The same for what makes an instance ready: it is done once, and before anybody waits. */
@@ -147,11 +152,22 @@ interface Attached {
 }
 
 export function createMetering(options: MeteringOptions): Metering {
-  const { monotonic, nextTurn, heapUse, sliceMs = 3, uninterruptedMs = 5, startMs = 250 } = options;
+  const {
+    monotonic,
+    wall = monotonic,
+    nextTurn,
+    heapUse,
+    sliceMs = 3,
+    laterSliceMs = 0.5,
+    uninterruptedMs = 5,
+    startMs = 250,
+  } = options;
   /** When guests began to hold this turn of the event loop, as far as has been seen. */
   let since: number | undefined;
   let armed = false;
   let lookedAt = 0;
+  /** The same by the wall's clock, as `since` is. */
+  let seenAt = 0;
   let heapLookedAt = Number.NEGATIVE_INFINITY;
   let looker: State | undefined;
   const queue: (() => void)[] = [];
@@ -164,7 +180,8 @@ export function createMetering(options: MeteringOptions): Metering {
       since = looker = undefined;
       const next = queue.shift();
       if (!next) return;
-      since = lookedAt = monotonic();
+      lookedAt = monotonic();
+      since = seenAt = wall === monotonic ? lookedAt : wall();
       arm();
       next();
     });
@@ -206,11 +223,14 @@ export function createMetering(options: MeteringOptions): Metering {
       heapLookedAt = now;
       if (heapUse() > HEAP_USE_MAX) return end(state, heapFull());
     }
+    const atWall = wall === monotonic ? now : wall();
     if (since === undefined) {
-      since = now - spentMs;
+      since = unbroken ? seenAt : atWall - Math.min(spentMs, LOOK_MS);
       arm();
     }
-    return account?.suspendable && now - since >= sliceMs ? 0 : refill(at);
+    seenAt = atWall;
+    const allowedMs = account && account.usedMs >= sliceMs ? laterSliceMs : sliceMs;
+    return account?.suspendable && atWall - since >= allowedMs ? 0 : refill(at);
   }
 
   /** Settles in a turn of its own. */

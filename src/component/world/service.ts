@@ -162,8 +162,9 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
     for (const cancel of operations.values()) cancel?.();
     operations.clear();
     for (const stream of reading.keys()) stopReading(stream);
-    // Of several calls nobody knows which one it was.
-    const alone = calls.size === 1;
+    // Of several calls nobody knows which one it was; or it was none that is left.
+    const alone = calls.size === 1 && !present?.unwanted;
+    present = undefined;
     const trapped = () =>
       alone && metLimit(error)
         ? error
