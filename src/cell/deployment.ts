@@ -91,6 +91,12 @@ function openerOf(component: Component, concurrency: number): (grants: Grants) =
   }
 }
 
+/** Throws what is wrong with a component that no deployment of the declaration can change. */
+export function checkDeployable(component: Component, declaration: ServiceDeclaration): void {
+  openerOf(component, 1);
+  checkImports(component, declaration);
+}
+
 /** Refuses what nothing provides, and what only a binding would that the declaration does not have. */
 function checkImports({ imports, world }: Component, declaration: ServiceDeclaration): void {
   const refuse = (name: string, hint: string): never => {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { SourceDiagnostic } from "../build/contract.ts";
 import type { App, Diagnostic } from "../cell/manifest/contract.ts";
+import type { ManifestResult } from "../cell/manifest/parse.ts";
 import { addManual, type Context, type Frame, runs } from "./command.ts";
 import { SilentFailure } from "./failure.ts";
 import { readProject, render } from "./project.ts";
@@ -17,7 +18,9 @@ export function addCheck(program: Command, frame: Frame): void {
   const command = program
     .command("check")
     .summary("find what is wrong with a project")
-    .description("Checks the manifest, in every environment that it declares, and the types of every service.")
+    .description(
+      "Checks the manifest, in every environment that it declares, the components that it names, and the types of every service.",
+    )
     .argument("[dir]", "the project's folder, or its manifest", ".")
     .option("-e, --env <name>", "check this environment only")
     .option("--no-types", "leave the types of the sources unchecked")
@@ -37,7 +40,8 @@ async function check(context: Context, [place]: readonly string[], options: Chec
   const first = await readProject(context, place, options.env);
   const others = options.env === undefined ? first.environments.slice(1) : [];
   const results = [first, ...(await Promise.all(others.map((other) => readProject(context, place, other))))];
-  const diagnostics = distinct(results.flatMap((result) => result.diagnostics));
+  const faults = await Promise.all(results.map(checkComponentsOf));
+  const diagnostics = distinct([...results.flatMap((result) => result.diagnostics), ...faults.flat()]);
   const apps = results.flatMap(({ app }) => app ?? []);
   if (options.types) diagnostics.push(...(await checkTypes(context, apps)));
   const count = (severity: Diagnostic["severity"]) => diagnostics.filter((d) => d.severity === severity).length;
@@ -54,6 +58,12 @@ async function check(context: Context, [place]: readonly string[], options: Chec
   }
   const sound = `${app?.name}: ${plural(Object.keys(app?.services ?? {}).length, "service")}, nothing wrong`;
   output.print(warnings > 0 ? yellow(plural(warnings, "warning")) : green(sound));
+}
+
+async function checkComponentsOf({ app, atComponent }: ManifestResult): Promise<Diagnostic[]> {
+  if (app === undefined || Object.values(app.services).every(({ component }) => component === undefined)) return [];
+  const { checkComponents } = await import("../cell/component-check.ts");
+  return (await checkComponents(app)).flatMap((fault) => atComponent?.(fault.service, fault) ?? []);
 }
 
 async function checkTypes(context: Context, apps: readonly App[]): Promise<Diagnostic[]> {

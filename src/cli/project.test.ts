@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { parse } from "@bytecodealliance/jco";
 import { run } from "./terminal-fixture.ts";
 
 const cwd = mkdtempSync(join(tmpdir(), "cyto-project-"));
@@ -88,6 +89,46 @@ describe("cyto check", () => {
     assert.equal(fault.event, "diagnostic");
     assert.deepEqual([fault.line, fault.column, fault.severity], [5, 51, "error"]);
     assert.deepEqual(sum, { event: "checked", errors: 1, warnings: 0 });
+  });
+
+  test("holds components to what a deployment asks of them, each at its place", async () => {
+    const hello = readFileSync(new URL("../../test/guests/hello.wasm", import.meta.url));
+    const importing = (name: string) =>
+      parse(`(component (import "${name}" (instance))
+        (core module $m (func (export "run") (result i32) i32.const 0)) (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $command (export "run" (func $run))) (export "wasi:cli/run@0.2.0" (instance $command)))`);
+    const rows = await importing("acme:database/rows@1.0.0");
+    const visits = await importing("wasi:keyvalue/store@0.2.0-draft");
+    const components = { hello, cut: hello.subarray(0, 5000), none: await parse("(component)"), rows, visits };
+    const services = Object.keys(components).map(
+      (name) => `  ${name}:\n    component: ${name}.wasm\n    routes: ["GET /${name}"]\n`,
+    );
+    write("brought/cyto.yaml", `app: brought\nservices:\n${services.join("")}`);
+    for (const [name, bytes] of Object.entries(components)) writeFileSync(join(cwd, `brought/${name}.wasm`), bytes);
+    const { code, stdout } = await run(["check", "brought", "--json"], { cwd });
+    assert.equal(code, 1);
+    const faults = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(faults.pop(), { event: "checked", errors: 4, warnings: 0 });
+    assert.deepEqual(
+      faults.map(({ path, line, column }) => [path, line, column]),
+      ["cut", "none", "rows", "visits"].map((name, i) => [`services.${name}.component`, 7 + 3 * i, 16]),
+    );
+    const [cut, none, unknown, unbound] = faults;
+    assert.match(
+      cut.message,
+      /^"cut" cannot be deployed: .*in the core module section at byte \d+: \d+ bytes are announced/,
+    );
+    assert.match(none.message, /it exports nothing that takes requests/);
+    assert.match(unknown.message, /it imports acme:database\/rows@1\.0\.0, which is not bound/);
+    assert.match(unknown.hint, /No binding of this platform provides it/);
+    assert.equal(
+      unbound.hint,
+      "Declare it in cyto.yaml, under services.visits: bindings: { <name>: { keyvalue: sqlite } }",
+    );
   });
 
   test("says what to do where there is no project", async () => {

@@ -10,7 +10,7 @@ import { type CoreFunction, type LeavingHome, type Lowered, loweredCode } from "
 import { FLAT_MAX } from "./layout.ts";
 import type { ResolvedFunction, ValueType } from "./types.ts";
 
-export { ComponentError, thrownAsResult } from "./failure.ts";
+export { ComponentError, thrownAsResult } from "./component-error.ts";
 
 const FLAT_RESULTS_MAX = 1;
 

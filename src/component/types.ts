@@ -1,4 +1,7 @@
-/** Types with their indices resolved: trees whose leaves are primitives and resource identities. */
+/**
+ * Types with their indices resolved: trees whose leaves are primitives and resource identities. And the names
+ * by which JavaScript knows what WIT names.
+ */
 import type { Primitive } from "./decode.ts";
 
 export type ValueType =

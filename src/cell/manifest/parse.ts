@@ -11,7 +11,7 @@ import { checkApp } from "./check.ts";
 import type { App, Diagnostic } from "./contract.ts";
 import { declareApp } from "./declaration.ts";
 import { localEnvironment, overlay } from "./overlay.ts";
-import { type Finding, field, fields, parseTree, without } from "./tree.ts";
+import { type Finding, field, fields, parseTree, type Tree, without } from "./tree.ts";
 import { kindOf, validateTree } from "./validation.ts";
 import { substitute } from "./variables.ts";
 
@@ -29,6 +29,8 @@ export interface ManifestResult {
   readonly diagnostics: readonly Diagnostic[];
   /** The environments that the manifest declares, `local` first. */
   readonly environments: readonly string[];
+  /** What is found wrong with a service's component later on, at the place that names the component. */
+  atComponent?(service: string, fault: { readonly message: string; readonly hint?: string | undefined }): Diagnostic;
 }
 
 const manifestBytesMax = 1024 * 1024;
@@ -47,6 +49,7 @@ export function parseManifest(source: string, path: string, options: ManifestOpt
   const findings: Finding[] = [...parsed.findings];
   let environments: string[] = [localEnvironment];
   let app: App | undefined;
+  let services: Tree | undefined;
   const tree = parsed.tree;
   if (tree?.kind !== "map") {
     if (findings.length === 0) findings.push(noMap(tree === undefined ? "is empty" : `is ${kindOf(tree)}`));
@@ -61,11 +64,23 @@ export function parseManifest(source: string, path: string, options: ManifestOpt
       ...new Set([localEnvironment, ...fields(field(validated.tree, "environments")).map(([name]) => name)]),
     ];
     app = declared.app;
+    services = field(overlaid.tree, "services");
   }
   const sorted = findings.toSorted((a, b) => a.at.offset - b.at.offset);
-  const diagnostics = sorted.map((finding) => toDiagnostic(finding, path, source, parsed.position));
+  const place = (finding: Finding) => toDiagnostic(finding, path, source, parsed.position);
+  const diagnostics = sorted.map(place);
   const sound = app !== undefined && diagnostics.every((diagnostic) => diagnostic.severity !== "error");
-  return { ...(sound && app && { app }), diagnostics, environments };
+  if (!sound || app === undefined) return { diagnostics, environments };
+  return {
+    app,
+    diagnostics,
+    environments,
+    atComponent(service, { message, hint }) {
+      const declared = field(services, service);
+      const at = (field(declared, "component") ?? declared)?.at ?? { offset: 0, length: 1, path: "" };
+      return place({ at, message, ...(hint !== undefined && { hint }) });
+    },
+  };
 }
 
 function toDiagnostic(

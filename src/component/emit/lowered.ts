@@ -3,7 +3,7 @@
  * and puts the answer where the guest wants it. While it allocates for that, the guest may call nothing.
  */
 import { type CanonContext, trap } from "../canon-context.ts";
-import { thrownPayload } from "../failure.ts";
+import { thrownPayload } from "../component-error.ts";
 import { giveBack } from "../handles.ts";
 import { layoutOf, offsetsOf, payloadOffset, product } from "../layout.ts";
 import type { HostCall, Shape } from "../signature.ts";
