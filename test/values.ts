@@ -184,6 +184,8 @@ export function echoComponent(params: readonly ValueType[], encoding: Encoding):
         return `(result${type.ok ? ` ${wit(type.ok)}` : ""}${type.err ? ` (error ${wit(type.err)})` : ""})`;
       case "list":
         return `(list ${wit(type.element)}${type.length === undefined ? "" : ` ${type.length}`})`;
+      case "map":
+        return `(map ${wit(type.key)} ${wit(type.value)})`;
       default:
         throw new Error(`No text for the type ${type.kind}`);
     }

@@ -67,9 +67,9 @@ function withoutPair(plan: Plan, at: number, { table, entries }: Forwarder): Pla
     return { ...instance, imports: instance.imports.map(({ name, from }) => ({ name, from: namespace(from) })) };
   });
   for (const { memory, realloc } of plan.contexts) for (const item of [memory, realloc]) optional(item);
-  for (const functions of plan.exports.values())
-    for (const { core, callback, postReturn } of functions.values())
-      for (const item of [core, callback, postReturn]) optional(item);
+  for (const items of plan.exports.values())
+    for (const item of items.values())
+      if (item.kind === "lift") for (const core of [item.core, item.callback, item.postReturn]) optional(core);
   for (const item of [...plan.destructors.values(), ...plan.memories]) replaced(item);
   return replaceable ? { ...plan, instances } : undefined;
 }

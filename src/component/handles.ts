@@ -10,6 +10,8 @@ import type { ResourceType } from "./types.ts";
 /** The task that borrowed handles were given to. */
 export interface BorrowScope {
   borrows: number;
+  /** What JavaScript lent to it: given back when it has ended. */
+  readonly lent: ResourceHandle[];
 }
 
 export class ResourceHandle {

@@ -21,9 +21,10 @@ import { type CoreInstance, type CpuOptions, type HostFunction, type ImportObjec
 import type { CompiledCode } from "./core-module.ts";
 import { hostFunction } from "./host-function.ts";
 import type { Meter } from "./meter.ts";
-import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, Trampoline } from "./plan.ts";
+import type { CoreItem, HostFunctionPlan, LiftPlan, Linking, ResourcePlan, Trampoline } from "./plan.ts";
+import { type Member, resourceClass } from "./resource-class.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { camelCase, GuestResource, type ResourceType, withoutVersion } from "./types.ts";
+import { camelCase, pascalCase, type ResourceType, withoutVersion } from "./types.ts";
 
 export interface Linkage {
   readonly plan: Linking;
@@ -155,12 +156,35 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
     // In a task of its own, as any function that is called.
     store.current = new Task(plainCallee(homes[type.home]!), noArguments, () => undefined).thread;
     try {
-      destructor(resource instanceof GuestResource ? resource.representation : (resource as number));
+      destructor(resource as number);
     } finally {
       store.current = current;
       for (const home of entered) home.entered = false;
     }
   }
+
+  /** For JavaScript, which drops it: at once, or when what runs has blocked or ended. */
+  function destroyFromOutside(type: ResourceType, representation: number): void {
+    if (store.trapped !== undefined) return;
+    if (store.current !== undefined || !store.free) {
+      store.enterLater(() => {
+        try {
+          destroyFromOutside(type, representation);
+        } catch {
+          // It has trapped: whoever calls the instance next is told.
+        }
+      });
+      store.schedule();
+      return;
+    }
+    try {
+      destroy(type, representation, undefined);
+    } catch (thrown) {
+      store.trap(thrown);
+      throw thrown;
+    }
+  }
+  store.resources.destroy = destroyFromOutside;
 
   /** A function that a guest exports. */
   function lift(from: LiftPlan): Lift {
@@ -185,6 +209,29 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
       lifts.set(from, made);
     }
     return made;
+  }
+
+  /** What an interface exports: its functions, and a class for each resource. */
+  function exported(items: ReadonlyMap<string, LiftPlan | ResourcePlan>): Record<string, Member> {
+    const functions = new Map<string, Member>();
+    for (const [name, item] of items) {
+      if (item.kind === "resource") continue;
+      const made = lift(item);
+      functions.set(name, (...args) => made.call(args));
+    }
+    const target: Record<string, Member> = {};
+    for (const [name, member] of functions) {
+      const resource = /^\[.+\]([^.]+)/.exec(name)?.[1];
+      if (resource === undefined || !items.has(resource)) target[camelCase(name)] = member;
+    }
+    for (const [name, item] of items) {
+      if (item.kind !== "resource") continue;
+      const { classes } = store.resources;
+      const Class = classes.get(item.resource) ?? resourceClass(name, functions);
+      classes.set(item.resource, Class);
+      target[pascalCase(name)] = Class as unknown as Member;
+    }
+    return target;
   }
 
   /** Core code behind the shim that tells of its end. */
@@ -236,14 +283,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
   }
 
   const exports: Record<string, Record<string, (...args: never[]) => unknown>> = {};
-  for (const [name, functions] of plan.exports) {
-    const target: Record<string, (...args: never[]) => unknown> = {};
-    for (const [inner, from] of functions) {
-      const made = lift(from);
-      target[camelCase(inner)] = (...args) => made.call(args);
-    }
-    exports[name] = target;
-  }
+  for (const [name, items] of plan.exports) exports[name] = exported(items);
   // What a start function took from the host cannot be given again.
   const taken = () => takeSnapshot(instances.filter((instance) => instance !== undefined));
   const snapshot = resets && homes.every(({ handles }) => handles.size === 0) ? taken() : undefined;
@@ -266,6 +306,7 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
           if (!store.idle) return false;
           drop();
           for (const home of homes) home.clear();
+          store.resources.clear();
           const restored = snapshot.restore();
           resets[restored ? "done" : "failed"]++;
           return restored;

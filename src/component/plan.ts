@@ -62,6 +62,12 @@ export interface LiftPlan {
   readonly signature: Signature;
 }
 
+/** A resource that an interface exports. */
+export interface ResourcePlan {
+  readonly kind: "resource";
+  readonly resource: ResourceType;
+}
+
 export type FunctionPlan = HostFunctionPlan | LiftPlan;
 
 export type Trampoline =
@@ -130,7 +136,7 @@ export interface Linking {
   readonly importNames: readonly string[];
   readonly exportNames: readonly string[];
   /** By interface, with `major.minor` and without version, then by function. */
-  readonly exports: ReadonlyMap<string, ReadonlyMap<string, LiftPlan>>;
+  readonly exports: ReadonlyMap<string, ReadonlyMap<string, LiftPlan | ResourcePlan>>;
 }
 
 type TypeEntry =
@@ -417,11 +423,8 @@ function createPlanner() {
         return { kind: "variant", cases: type.cases.map((c) => ({ name: c.name, type: maybe(c.type) })) };
       case "list":
         return { kind: "list", element: value(type.element), length: type.length };
-      case "map": {
-        // A map crosses as the list of its pairs.
-        const pair: ValueType = { kind: "tuple", types: [value(type.key), value(type.value)] };
-        return { kind: "list", element: pair, length: undefined };
-      }
+      case "map":
+        return { kind: "map", key: value(type.key), value: value(type.value) };
       case "tuple":
         return { kind: "tuple", types: type.types.map(value) };
       case "option":
@@ -603,11 +606,15 @@ function createPlanner() {
   }
 
   function finish(exported: Exports): Plan {
-    const exports = new Map<string, Map<string, LiftPlan>>();
+    const exports = new Map<string, Map<string, LiftPlan | ResourcePlan>>();
     const put = (under: string, name: string, item: Item) => {
-      if (item.sort !== "func" || item.value.kind !== "lift") return;
-      const functions = exports.get(under) ?? new Map<string, LiftPlan>();
-      exports.set(under, functions.set(name, item.value));
+      if (item.sort !== "func" && item.sort !== "type") return;
+      const { value } = item;
+      if (value.kind !== "lift" && value.kind !== "resource") return;
+      // The host's own it has classes for.
+      if (value.kind === "resource" && value.resource.home === undefined) return;
+      const items = exports.get(under) ?? new Map<string, LiftPlan | ResourcePlan>();
+      exports.set(under, items.set(name, value));
     };
     for (const [name, item] of exported) {
       if (item.sort === "instance") {
@@ -615,7 +622,7 @@ function createPlanner() {
       } else put("$root", name, item);
     }
     // Of several versions, the newest goes by the bare name.
-    for (const [name, functions] of [...exports].sort(byMinorVersion)) exports.set(withoutVersion(name), functions);
+    for (const [name, items] of [...exports].sort(byMinorVersion)) exports.set(withoutVersion(name), items);
     return {
       modules,
       instances,

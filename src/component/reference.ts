@@ -3,7 +3,7 @@
  * Each is a pair of functions between that index and what JavaScript holds.
  */
 import { type CanonContext, describe } from "./canon-context.ts";
-import { GuestResource, type ResourceType, type ValueType } from "./types.ts";
+import type { ResourceType, ValueType } from "./types.ts";
 
 export interface Reference {
   lift(cx: CanonContext, index: number): unknown;
@@ -56,14 +56,13 @@ function handle(own: boolean, type: ResourceType): Reference {
   }
   return {
     lift(cx, index) {
-      const resource = own ? cx.handles.take(index, type) : cx.handles.lend(index, type);
-      return resource instanceof GuestResource ? resource : new GuestResource(type, resource as number);
+      const representation = own ? cx.handles.take(index, type) : cx.handles.lend(index, type);
+      return cx.carrier.resources.lift(type, representation as number, own);
     },
     lower(cx, value) {
-      if (!(value instanceof GuestResource) || value.type !== type) return wrong(value);
-      if (home !== cx.home) return cx.handles.add(type, value, own);
+      const representation = cx.carrier.resources.lower(type, value, own, cx.handles.scope);
       // A borrow of a component's own resource arrives as its representation, not as a handle.
-      return own ? cx.handles.add(type, value.representation, true) : value.representation;
+      return !own && home === cx.home ? representation : cx.handles.add(type, representation, own);
     },
   };
 }

@@ -32,17 +32,6 @@ export interface ResourceType {
   readonly home: number | undefined;
 }
 
-/** A resource that a guest defines, while it is outside that guest. */
-export class GuestResource {
-  readonly type: ResourceType;
-  readonly representation: number;
-
-  constructor(type: ResourceType, representation: number) {
-    this.type = type;
-    this.representation = representation;
-  }
-}
-
 /** `get-random-bytes` as `getRandomBytes`. */
 export function camelCase(name: string): string {
   return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());

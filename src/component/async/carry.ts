@@ -4,6 +4,7 @@
  */
 import { describe } from "../canon-context.ts";
 import type { HandleTable } from "../handles.ts";
+import type { GuestResources } from "../resource-class.ts";
 import type { ValueType } from "../types.ts";
 import { type ChunkCodec, chunkCodecOf } from "./chunk.ts";
 import { futureSource, HostFutureReader, HostSource, HostStreamReader, toSource } from "./host-stream.ts";
@@ -20,10 +21,12 @@ export class ErrorContext {
 
 /** What a codec asks of the instance that it works for. */
 export class Carrier {
+  readonly resources: GuestResources;
   readonly #store: Store;
   readonly #handles: HandleTable;
 
   constructor(store: Store, handles: HandleTable) {
+    this.resources = store.resources;
     this.#store = store;
     this.#handles = handles;
   }

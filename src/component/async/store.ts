@@ -18,6 +18,7 @@
  */
 import { trap } from "../canon-context.ts";
 import type { Meter } from "../meter.ts";
+import { GuestResources } from "../resource-class.ts";
 import type { Home } from "./home.ts";
 import type { Task } from "./task.ts";
 
@@ -73,6 +74,8 @@ export class Store {
   #outside = 0;
   /** Told of a trap. */
   readonly onTrap = new Set<(error: Error) => void>();
+  /** Resources of its guests that are outside of them. */
+  readonly resources = new GuestResources();
   /** What the shim asks after each call that may block: 1 when it has to wait, -1 when it has to trap. */
   readonly blocked: WebAssembly.Global | undefined;
   #pending: Promise<Answer> | undefined;

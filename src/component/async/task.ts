@@ -40,6 +40,7 @@ export class Task implements BorrowScope {
   readonly thread: Thread;
   state: "initial" | "started" | "cancel-pending" | "cancel-delivered" | "resolved" = "initial";
   borrows = 0;
+  readonly lent: ResourceHandle[] = [];
   readonly start: () => readonly unknown[];
   /** Takes an error of the caller's, where the caller is JavaScript: the callee is not to blame. */
   readonly refuse: ((error: TypeError) => void) | undefined;
@@ -76,6 +77,7 @@ export class Task implements BorrowScope {
     if (this.state === "resolved") trap("a task returned twice");
     this.#assertNoBorrows();
     this.state = "resolved";
+    giveBack(this.lent);
     this.#resolve(result);
   }
 
@@ -83,6 +85,7 @@ export class Task implements BorrowScope {
     if (this.state !== "cancel-delivered") trap("task.cancel was called in a task that nobody has cancelled");
     this.#assertNoBorrows();
     this.state = "resolved";
+    giveBack(this.lent);
     this.#resolve(cancelled);
   }
 
