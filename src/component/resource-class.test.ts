@@ -167,6 +167,8 @@ describe("a resource that a guest exports", () => {
     const { incrementBy } = TallyCounter.prototype as unknown as Counter;
     assert.throws(() => incrementBy.call({}, 1), /a TallyCounter is expected/);
     assert.equal(pass(new TallyCounter(3)).incrementBy(0), 3);
+    using refused = new TallyCounter(1);
+    assert.throws(() => refused.incrementBy("one" as never), TypeError);
   });
 
   test("is lent while a call lasts: it cannot be dropped, and is given away after", async () => {
