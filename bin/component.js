@@ -17,11 +17,12 @@ export const {
   futureOf,
   load,
   loadParts,
+  openFetcher,
   printDeclarations,
   printWit,
   readProvenance,
   readWit,
-  runComponent,
+  runCommand,
   suspending,
   wasi,
 } = await import(entry.href);

@@ -1,16 +1,34 @@
 /**
- * WASI for a program that runs components by itself: what it names is granted, and nothing else.
+ * Components run by a program of its own, without the platform: what it names is granted, nothing else.
  *
- *     using host = wasi({ args: ["tool"], directories: [{ guest: "/data", host: "./data", readOnly: true }] });
+ *     using host = wasi({ directories: [{ guest: "/data", host: "./data", readOnly: true }] });
  *     component.instantiate({ ...host.imports, "my:host/log": { say } });
  *
- * One `wasi()` is for one instance. It ends after it: files and timers that the guest left open are closed.
+ * One `wasi()` is for one instance and ends after it: files and timers that the guest left open are closed.
  */
-import { type Clock, CytoError, type Random, systemClock, systemRandom } from "../../kernel/index.ts";
-import type { Component, Grants, ImportObject, StandardOutput, StandardStreams } from "../contract.ts";
-import { type Occasion, runCommand } from "../world/command.ts";
-import { wasiImports } from "./standard.ts";
-import { createHostState, endState } from "./state.ts";
+import { randomUUID } from "node:crypto";
+import {
+  type Body,
+  type Call,
+  type Clock,
+  CytoError,
+  type Random,
+  systemClock,
+  systemRandom,
+} from "../kernel/index.ts";
+import type {
+  Component,
+  Grants,
+  ImportObject,
+  InstantiateOptions,
+  StandardOutput,
+  StandardStreams,
+} from "./contract.ts";
+import { wasiImports } from "./wasi/standard.ts";
+import { createHostState, endState } from "./wasi/state.ts";
+import { type Occasion, runCommand as runGranted } from "./world/command.ts";
+import { openHandlerInstance } from "./world/handler.ts";
+import { createHttpState, openHttpInstance } from "./world/http.ts";
 
 export interface WasiOptions {
   /** The first is the program's name. */
@@ -52,12 +70,65 @@ export function wasi(options: WasiOptions = {}): Wasi {
 }
 
 /** Runs a command once, to its exit code. */
-export function runComponent<Imports, Exports>(
+export function runCommand<Imports, Exports>(
   component: Component<Imports, Exports>,
   options: WasiOptions = {},
   occasion: Occasion = {},
 ): Promise<number> {
-  return runCommand(component as unknown as Component, grantsOf(options), occasion);
+  return runGranted(component as unknown as Component, grantsOf(options), occasion);
+}
+
+/** One instance of a service of wasi:http. */
+export interface Fetcher extends Disposable {
+  /**
+   * One call of it. Those of a service of 0.2 come one after the other: until the guest has returned,
+   * another is refused as `overloaded`.
+   */
+  fetch(request: Request): Promise<Response>;
+}
+
+/** Calls of 0.3 that one instance takes at a time. */
+const concurrency = 100;
+
+export function openFetcher<Imports, Exports>(
+  component: Component<Imports, Exports>,
+  options: WasiOptions & Pick<InstantiateOptions, "cpu"> = {},
+): Fetcher {
+  const grants = grantsOf(options);
+  const state = createHttpState(grants);
+  const core = (component as unknown as Component).instantiate(wasiImports(grants, state), {
+    ...(options.cpu && { cpu: options.cpu }),
+  });
+  const instance =
+    component.world === "handler" ? openHandlerInstance(core, state, concurrency) : openHttpInstance(core, state);
+  return {
+    async fetch(request) {
+      const { status, headers, body } = await instance.handle(toCall(request, grants.service));
+      const empty = status === 204 || status === 205 || status === 304;
+      return new Response(empty ? null : toStream(body), { status, headers: headers as [string, string][] });
+    },
+    [Symbol.dispose]: () => instance[Symbol.dispose](),
+  };
+}
+
+function toCall(request: Request, service: string): Call {
+  const { method, url, headers, body, signal } = request;
+  return {
+    id: randomUUID(),
+    service,
+    method,
+    url,
+    headers: [...headers],
+    ...(body && { body: body as unknown as Body }),
+    deadlineMs: Number.POSITIVE_INFINITY,
+    hops: 0,
+    signal,
+  };
+}
+
+function toStream(body: Body | undefined) {
+  if (body === undefined || body instanceof Uint8Array) return (body ?? null) as Uint8Array<ArrayBuffer> | null;
+  return ReadableStream.from(body as AsyncIterable<Uint8Array>) as ReadableStream<Uint8Array>;
 }
 
 function grantsOf(options: WasiOptions): Grants {
