@@ -24,5 +24,7 @@ export const {
   readWit,
   runCommand,
   suspending,
+  systemClock,
+  systemRandom,
   wasi,
 } = await import(entry.href);

@@ -6,12 +6,12 @@
  *
  * One `wasi()` is for one instance and ends after it: files and timers that the guest left open are closed.
  */
-import { randomUUID } from "node:crypto";
 import {
   type Body,
   type Call,
   type Clock,
   CytoError,
+  hex,
   type Random,
   systemClock,
   systemRandom,
@@ -103,7 +103,7 @@ export function openFetcher<Imports, Exports>(
     component.world === "handler" ? openHandlerInstance(core, state, concurrency) : openHttpInstance(core, state);
   return {
     async fetch(request) {
-      const { status, headers, body } = await instance.handle(toCall(request, grants.service));
+      const { status, headers, body } = await instance.handle(toCall(request, grants));
       const empty = status === 204 || status === 205 || status === 304;
       return new Response(empty ? null : toStream(body), { status, headers: headers as [string, string][] });
     },
@@ -111,10 +111,10 @@ export function openFetcher<Imports, Exports>(
   };
 }
 
-function toCall(request: Request, service: string): Call {
+function toCall(request: Request, { service, random }: Grants): Call {
   const { method, url, headers, body, signal } = request;
   return {
-    id: randomUUID(),
+    id: hex(random.bytes(16)),
     service,
     method,
     url,
