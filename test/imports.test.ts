@@ -50,7 +50,7 @@ describe("the house", () => {
     assert.deepEqual(
       [
         ...shipped.flatMap((module) => undeclared(module, root.dependencies)),
-        ...tests.flatMap((module) => undeclared(module, [...root.dependencies, ...root.devDependencies])),
+        ...tests.flatMap((module) => undeclared(module, [root.name, ...root.dependencies, ...root.devDependencies])),
         ...sdk.flatMap((module) => undeclared(module, [own.name, ...own.dependencies])),
       ],
       [],

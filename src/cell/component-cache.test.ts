@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "@bytecodealliance/jco";
-import { load } from "../component/index.ts";
+import { type Component, load } from "../component/index.ts";
 import { openComponentCache } from "./component-cache.ts";
 
 const component = (answer: number) =>
@@ -13,7 +13,7 @@ const component = (answer: number) =>
     (core instance $i (instantiate $m))
     (func (export "answer") (result u32) (canon lift (core func $i "answer"))))`);
 
-const answerOf = (loaded: Awaited<ReturnType<typeof load>>) =>
+const answerOf = (loaded: Component) =>
   (loaded.instantiate({}).exports.$root as unknown as { answer(): number }).answer();
 
 describe("openComponentCache()", () => {

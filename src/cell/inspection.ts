@@ -3,6 +3,7 @@ import {
   type Component,
   load,
   type Producer,
+  printDeclarations,
   printWit,
   readProvenance,
   readWit,
@@ -10,7 +11,7 @@ import {
   type World,
 } from "../component/index.ts";
 
-export { printWit };
+export { printDeclarations, printWit };
 
 export interface Inspection {
   readonly digest: string;

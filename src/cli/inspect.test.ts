@@ -47,6 +47,18 @@ describe("cyto inspect", () => {
     assert.ok(woven.functions >= woven.entries && woven.loops >= woven.unrolled);
   });
 
+  test("--types prints declarations alone, which a program of WASI 0.1 has not", async () => {
+    const embed = new URL("../../examples/embed/checksum", import.meta.url).pathname;
+    const { stdout } = await run(["inspect", `${embed}.wasm`, "--types"], { cwd });
+    assert.equal(stdout, readFileSync(`${embed}.d.ts`, "utf8"));
+    const found = JSON.parse((await run(["inspect", `${embed}.wasm`, "--types", "--json"], { cwd })).stdout);
+    assert.deepEqual(Object.keys(found), ["event", "file", "digest", "types"]);
+    const program = new URL("../../test/guests/tool-rust-p1.wasm", import.meta.url).pathname;
+    const { code, stderr } = await run(["inspect", program, "--types"], { cwd });
+    assert.equal(code, 1);
+    assert.match(stderr, /a program of WASI 0\.1 has no interface of its own/);
+  });
+
   const bytes: Readonly<Record<string, [content: Uint8Array, message: RegExp]>> = {
     empty: [new Uint8Array(), /the file is empty/],
     random: [Buffer.from("certainly no WebAssembly"), /it does not begin like WebAssembly/],

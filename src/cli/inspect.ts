@@ -8,6 +8,7 @@ import { formatBytes, formatDuration, renderTable } from "./table.ts";
 
 interface InspectOptions {
   readonly wit?: boolean;
+  readonly types?: boolean;
 }
 
 /** `cyto inspect`: what a component is, what it needs, and what it offers. */
@@ -20,11 +21,13 @@ export function addInspect(program: Command, frame: Frame): void {
     )
     .argument("<component.wasm>", "the component's file")
     .option("--wit", "print its interface as WIT, and nothing else")
+    .option("--types", "print TypeScript declarations of it, and nothing else")
     .action(runs(frame, inspect));
   addManual(command, {
     examples: [
       ["cyto inspect service.wasm", "its digest, imports, exports, interface"],
       ["cyto inspect service.wasm --wit > service.wit", "the interface alone, for other tools"],
+      ["cyto inspect service.wasm --types > service.d.ts", "for a program that loads it, with cytoplane/component"],
     ],
   });
 }
@@ -32,7 +35,7 @@ export function addInspect(program: Command, frame: Frame): void {
 async function inspect(context: Context, [place = ""]: readonly string[], options: InspectOptions): Promise<void> {
   const { output, terminal } = context;
   const bytes = readComponent(resolve(terminal.cwd, place), place);
-  const { inspectComponent, printWit } = await import("../cell/inspection.ts");
+  const { inspectComponent, printDeclarations, printWit } = await import("../cell/inspection.ts");
   const found = await inspectComponent(bytes, () => performance.now()).catch((error: unknown) => {
     if (!(error instanceof CytoError)) throw error;
     throw new CytoError(error.code, `Cannot inspect ${place}: ${error.message}`, {
@@ -40,6 +43,17 @@ async function inspect(context: Context, [place = ""]: readonly string[], option
       ...hintOf(error),
     });
   });
+  if (options.types) {
+    if (found.interface === undefined)
+      throw new CytoError(
+        "invalid-component",
+        `Cannot declare ${place}: a program of WASI 0.1 has no interface of its own`,
+      );
+    const types = printDeclarations(found.interface);
+    output.event("declarations", { file: place, digest: found.digest, types });
+    output.print(types.trimEnd());
+    return;
+  }
   const wit =
     found.interface === undefined
       ? "// a program of WASI 0.1, without an interface of its own"

@@ -7,7 +7,7 @@
  * - an import object is keyed by interface without version: `{ "wasi:io/streams": { InputStream } }`,
  *   or with its `major.minor`, which goes first: `"wasi:http/types@0.3"`;
  *   functions are lowerCamelCase, resources are classes (methods on the prototype, `[Symbol.dispose]`
- *   called when the guest drops its handle; static functions on the class);
+ *   called when the guest drops its handle; static functions on the class), which guests export as well;
  * - `result<T, E>` as a function's result returns T or throws (an error whose `payload` is E, or E
  *   itself); nested it is `{ tag: "ok" | "err", val }`; `variant` is `{ tag, val }`; `enum` is its
  *   name; `flags` is an object of booleans; `option<T>` is `T | undefined` (nested: `{ tag, val }`);
@@ -101,7 +101,11 @@ export interface TaskOptions {
  */
 export type World = "service" | "http" | "handler" | "command";
 
-export interface Component {
+/** What an instance exports, to a program that has no declarations of it. */
+export type AnyExports = Record<string, Record<string, (...args: never[]) => unknown>>;
+
+/** `Imports` and `Exports` are those that `cyto inspect --types` declares; nothing checks that they are its. */
+export interface Component<Imports = ImportObject, Exports = AnyExports> {
   /** `sha256:…` of the bytes. */
   readonly digest: string;
   /** Length of the bytes. */
@@ -119,7 +123,7 @@ export interface Component {
   /** What was woven into each of its core modules. */
   readonly woven: readonly WeaveReport[];
   /** Links and instantiates. Throws `unbound-import` naming every import that is not given. */
-  instantiate(imports: ImportObject, options?: InstantiateOptions): CoreInstance;
+  instantiate(imports: Imports, options?: InstantiateOptions): CoreInstance<Exports>;
 }
 
 /**
@@ -178,12 +182,13 @@ export interface CpuOptions {
   readonly cpuMs: number;
 }
 
-export interface CoreInstance extends Disposable {
+export interface CoreInstance<Exports = AnyExports> extends Disposable {
   /**
-   * By interface, then by lowerCamelCase function; `$root` holds what the world itself exports. An
-   * interface goes by its name, and by its name with `major.minor` (`wasi:cli/run@0.3`). Each returns a promise when the instance has an import that may suspend.
+   * By interface, then by lowerCamelCase function, and by PascalCase class for a resource; `$root` holds
+   * what the world itself exports. An interface goes by its name, and by its name with `major.minor`
+   * (`wasi:cli/run@0.3`). A function answers with a promise when its call takes time.
    */
-  readonly exports: Record<string, Record<string, (...args: never[]) => unknown>>;
+  readonly exports: Exports;
   /** Bytes of linear memory now held. */
   memoryBytes(): number;
   /**

@@ -1,4 +1,5 @@
 export {
+  type AnyExports,
   type AsyncCall,
   type Chunk,
   type Component,
@@ -26,6 +27,7 @@ export {
   type TaskOptions,
   type World,
 } from "./contract.ts";
+export { printDeclarations } from "./declarations.ts";
 export { assemble, digestOf, load, loadParts } from "./load.ts";
 export { createMetering, type Metering } from "./meter.ts";
 export { type Producer, type Provenance, readProvenance } from "./producers.ts";

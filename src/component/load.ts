@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
 import { adapt, describesWorld } from "./adapt.ts";
 import { sniff } from "./binary.ts";
-import type { Component, ComponentParts, LoadOptions, World } from "./contract.ts";
+import type { AnyExports, Component, ComponentParts, ImportObject, LoadOptions, World } from "./contract.ts";
 import { type CoreCode, compile, weaveModule } from "./core-module.ts";
 import { type ComponentDefinition, decode } from "./decode.ts";
 import { fuse } from "./fuse.ts";
@@ -25,7 +25,10 @@ import { validateCode } from "./validate-code.ts";
  * Throws `invalid-component` for bytes that are no component, are cut off, or need what this engine
  * does not have.
  */
-export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promise<Component> {
+export async function load<Imports = ImportObject, Exports = AnyExports>(
+  bytes: Uint8Array,
+  options: LoadOptions = {},
+): Promise<Component<Imports, Exports>> {
   return assemble(await loadParts(bytes, options));
 }
 
@@ -43,7 +46,13 @@ export async function loadParts(bytes: Uint8Array, options: LoadOptions = {}): P
 }
 
 /** The component of which another thread, or this one, has loaded the parts. */
-export function assemble({ definition, ...parts }: ComponentParts): Component {
+export function assemble<Imports = ImportObject, Exports = AnyExports>(
+  parts: ComponentParts,
+): Component<Imports, Exports> {
+  return assembled(parts) as unknown as Component<Imports, Exports>;
+}
+
+function assembled({ definition, ...parts }: ComponentParts): Component {
   const { digest, size, modules, resets: reset } = parts;
   if (definition === undefined) return programOf({ digest, size, module: modules[0]! });
   const { modules: _, ...plan } = fuse(planOf(deserialize(definition) as ComponentDefinition));

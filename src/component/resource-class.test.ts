@@ -167,6 +167,8 @@ describe("a resource that a guest exports", () => {
     const { incrementBy } = TallyCounter.prototype as unknown as Counter;
     assert.throws(() => incrementBy.call({}, 1), /a TallyCounter is expected/);
     assert.equal(pass(new TallyCounter(3)).incrementBy(0), 3);
+    using refused = new TallyCounter(1);
+    assert.throws(() => refused.incrementBy("one" as never), TypeError);
   });
 
   test("is lent while a call lasts: it cannot be dropped, and is given away after", async () => {
@@ -221,6 +223,35 @@ describe("a resource that a guest exports", () => {
     instance[Symbol.dispose]();
     after[Symbol.dispose]();
     assert.throws(() => after.incrementBy(1), /the instance has ended/);
+  });
+
+  test("is what another component imports", async () => {
+    const user = `(component
+      (import "test:tally/counters@1.0.0" (instance $counters
+        (export "tally-counter" (type $c (sub resource)))
+        (export "[constructor]tally-counter" (func (param "start" u32) (result (own $c))))
+        (export "[method]tally-counter.increment-by" (func (param "self" (borrow $c)) (param "by" u32) (result u32)))))
+      (alias export $counters "tally-counter" (type $c))
+      (core func $new (canon lower (func $counters "[constructor]tally-counter")))
+      (core func $increment (canon lower (func $counters "[method]tally-counter.increment-by")))
+      (core func $drop (canon resource.drop $c))
+      (core module $m
+        (import "" "new" (func $new (param i32) (result i32)))
+        (import "" "increment" (func $increment (param i32 i32) (result i32)))
+        (import "" "drop" (func $drop (param i32)))
+        (func (export "use") (result i32)
+          (local $counter i32)
+          (local.set $counter (call $new (i32.const 40)))
+          (call $increment (local.get $counter) (i32.const 2))
+          (call $drop (local.get $counter))))
+      (core instance $i (instantiate $m (with "" (instance
+        (export "new" (func $new)) (export "increment" (func $increment)) (export "drop" (func $drop))))))
+      (func (export "use") (result u32) (canon lift (core func $i "use"))))`;
+    using instance = open();
+    const component = await load(await parse(user));
+    using other = component.instantiate(instance.exports);
+    assert.equal((other.exports.$root!.use as () => number)(), 42);
+    assert.deepEqual([instance.counters.dropped(), instance.counters.last()], [1, 42]);
   });
 
   test("behaves as it does in jco", async () => {

@@ -295,7 +295,8 @@ export class HostSource implements Shared {
 export function toSource(value: unknown): StreamSource {
   const given = value as Partial<StreamSource & StreamReader> & Partial<Iterable<Chunk>>;
   if (typeof given?.pull === "function") return given as StreamSource;
-  if (typeof given?.read === "function") {
+  // A stream of Node's has a `read` of its own, which is another.
+  if (typeof given?.read === "function" && typeof given[Symbol.dispose] === "function") {
     const reader = given as StreamReader;
     return { pull: () => reader.read(), cancel: () => reader[Symbol.dispose]() };
   }

@@ -12,6 +12,7 @@ import { CytoError } from "../../kernel/index.ts";
 import { type CanonContext, trap } from "../canon-context.ts";
 import type { CoreValue } from "../codec.ts";
 import type { TaskOptions } from "../contract.ts";
+import { giveBack } from "../handles.ts";
 import type { Account } from "../meter.ts";
 import { ComponentError, type Signature } from "../signature.ts";
 import type { ValueType } from "../types.ts";
@@ -233,6 +234,7 @@ export class Lift implements Callee {
       values = lowerParams(cx, signature, args);
     } catch (thrown) {
       if (task.refuse === undefined || !(thrown instanceof TypeError)) throw thrown;
+      giveBack(task.lent);
       task.refuse(thrown);
       this.#leave(task);
       return;

@@ -8,7 +8,7 @@ import { sockets02 } from "./sockets/wasi-0.2.ts";
 import { sockets03 } from "./sockets/wasi-0.3.ts";
 import type { HostState } from "./state.ts";
 
-export function sockets(state: HostState) {
+export function sockets(state: HostState): ReturnType<typeof sockets02> & ReturnType<typeof sockets03> {
   const network = new Network(state);
   return { ...sockets02(network), ...sockets03(network) };
 }
