@@ -19,7 +19,7 @@ export const helloApp = here("fixtures/hello");
 export const shopApp = here("../examples/shop");
 export const catalogSource = here("../examples/shop/catalog/service.ts");
 
-export function nodeHttp(program: "node-hello.ts" | "node-product.ts"): Contender {
+export function nodeHttp(program: "node-hello.ts" | "node-product.ts" | "node-echo.ts"): Contender {
   return {
     name: "node:http",
     start: () => startProcess({ args: [here(`fixtures/${program}`)], ready: gatewayAddress }),

@@ -35,10 +35,10 @@ export interface Goal {
   readonly met: boolean;
 }
 
-/** Keeps `connections` busy for `seconds`, from a process of its own. */
+/** Keeps `connections` busy for `seconds`, from a process of its own; with requests that carry the file `body`. */
 export interface Load {
   readonly name: string;
-  drive(url: string, connections: number, seconds: number): Promise<LoadResult>;
+  drive(url: string, connections: number, seconds: number, body?: string): Promise<LoadResult>;
 }
 
 export interface LoadResult {

@@ -1,6 +1,7 @@
 /** The load generators: wrk where it is installed, else autocannon, which npm brings. Each is a process of its own. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { Load, LoadResult } from "./contract.ts";
@@ -18,8 +19,10 @@ export async function chooseLoad(name: string | undefined): Promise<Load> {
 
 const wrk: Load = {
   name: "wrk",
-  async drive(url, connections, seconds) {
-    const args = ["-t1", `-c${connections}`, `-d${Math.ceil(seconds)}s`, "--latency", url];
+  async drive(url, connections, seconds, body) {
+    const args = ["-t1", `-c${connections}`, `-d${Math.ceil(seconds)}s`, "--latency"];
+    if (body !== undefined) args.push("-s", await posting(body));
+    args.push(url);
     const { output } = await run("wrk", args);
     const number = (pattern: RegExp): string[] | null => pattern.exec(output);
     const failed = number(/Socket errors: .*/)?.[0] ?? number(/Non-2xx or 3xx responses: \d+/)?.[0];
@@ -35,9 +38,11 @@ const wrk: Load = {
 
 const autocannon: Load = {
   name: "autocannon",
-  async drive(url, connections, seconds): Promise<LoadResult> {
+  async drive(url, connections, seconds, body): Promise<LoadResult> {
     const program = fileURLToPath(import.meta.resolve("autocannon"));
-    const args = [program, "--json", "-c", String(connections), "-d", String(seconds), url];
+    const args = [program, "--json", "-c", String(connections), "-d", String(seconds)];
+    if (body !== undefined) args.push("-m", "POST", "-i", body);
+    args.push(url);
     const { output } = await run(process.execPath, args);
     const result = JSON.parse(output) as {
       requests: { average: number };
@@ -50,6 +55,14 @@ const autocannon: Load = {
     return { perSecond: result.requests.average, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
   },
 };
+
+/** wrk takes a body from a script only. */
+async function posting(body: string): Promise<string> {
+  const script = `${body}.lua`;
+  const open = `local file = io.open(${JSON.stringify(body)}, "rb")`;
+  await writeFile(script, `${open}\nwrk.method = "POST"\nwrk.body = file:read("*a")\n`);
+  return script;
+}
 
 async function run(command: string, args: readonly string[]): Promise<{ readonly output: string }> {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });

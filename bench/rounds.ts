@@ -13,6 +13,7 @@ const warmUpSeconds = 2;
 export async function throughput(
   contenders: readonly { readonly contender: Contender; readonly path: string }[],
   plan: Plan,
+  body?: string,
 ): Promise<readonly Measured[]> {
   await using stack = new AsyncDisposableStack();
   const entries: { name: string; url: string; results: LoadResult[] }[] = [];
@@ -23,12 +24,12 @@ export async function throughput(
   }
   for (const { name, url } of entries) {
     plan.progress(`warming ${name}`);
-    await plan.load.drive(url, connections, warmUpSeconds);
+    await plan.load.drive(url, connections, warmUpSeconds, body);
   }
   for (let round = 1; round <= plan.rounds; round += 1) {
     for (const { name, url, results } of entries) {
       plan.progress(`round ${round} of ${plan.rounds}: ${name}`);
-      results.push(await plan.load.drive(url, connections, plan.seconds));
+      results.push(await plan.load.drive(url, connections, plan.seconds, body));
     }
   }
   return entries.map(({ name, results }) => ({

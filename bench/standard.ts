@@ -3,6 +3,7 @@ import { coldStart } from "./cold-start.ts";
 import { containment } from "./containment.ts";
 import type { Bench } from "./contract.ts";
 import { density } from "./density.ts";
+import { echo } from "./echo.ts";
 import { edit } from "./edit.ts";
 import { engine } from "./engine.ts";
 import { fresh } from "./fresh.ts";
@@ -15,6 +16,7 @@ import { weaving } from "./weave.ts";
 export const benches: readonly Bench[] = [
   hello,
   fresh,
+  echo,
   product,
   shards,
   engine,
