@@ -310,12 +310,12 @@ describe("openHandlerInstance()", () => {
   });
 
   test("is ended when it uses up its time, while other instances go on", async () => {
-    const metering = createMetering({ monotonic: () => performance.now(), nextTurn: setImmediate });
+    const metering = createMetering({ monotonic: systemClock.cpu, nextTurn: setImmediate });
     const bytes = await readFile(new URL("../../../test/guests/handler.wasm", import.meta.url));
     const component = await load(bytes, { metered: true });
     const metered: Component = {
       ...component,
-      instantiate: (imports, options) => component.instantiate(imports, { ...options, cpu: { metering, cpuMs: 100 } }),
+      instantiate: (imports, options) => component.instantiate(imports, { ...options, cpu: { metering, cpuMs: 400 } }),
     };
     using busy = openGuest(metered);
     using neighbour = openGuest(metered);
@@ -333,7 +333,7 @@ describe("openHandlerInstance()", () => {
     using both = openGuest(metered);
     const other = both.call("/sleep?ms=3600000");
     const oneOfTwo = (error: CytoError) => {
-      assert.match(error.message, /has used its CPU time of 100 ms$/);
+      assert.match(error.message, /has used its CPU time of 400 ms$/);
       assert.match(error.hint ?? "", /one of them met the limit/);
       return error.code === "instance-trapped";
     };
