@@ -259,7 +259,7 @@ describe("streams and a model of them", () => {
       turns++;
       setImmediate(action);
     };
-    const metering = createMetering({ monotonic: () => ++nowMs, nextTurn });
+    const metering = createMetering({ monotonic: () => ++nowMs, nextTurn, laterSliceMs: 3 });
     const cpu = { metering, cpuMs: 1e9 };
     const chunk = fc.record({ bytes: fc.uint8Array({ maxLength: 12 }), late: fc.boolean() });
     const one = fc.record({
