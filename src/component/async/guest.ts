@@ -3,10 +3,11 @@
  * memory is `$mem`, and an allocator that only goes up `$realloc`.
  */
 import { parse } from "@bytecodealliance/jco";
+import type { InstantiateOptions, LoadOptions } from "../contract.ts";
 import { load } from "../index.ts";
 
 /** Answers what instantiates it: with the functions of the import `host`, to what it exports. */
-export async function guest({ imports = "", builtIns, code, lifts }: GuestText) {
+export async function guest({ imports = "", builtIns, code, lifts }: GuestText, options: LoadOptions = {}) {
   const each = (text: (name: string, canon: string, type: string) => string) =>
     Object.entries(builtIns)
       .map(([name, [canon, type]]) => text(name, canon, type))
@@ -32,8 +33,9 @@ export async function guest({ imports = "", builtIns, code, lifts }: GuestText) 
       (core instance $i (instantiate $main (with "" (instance (export "memory" (memory $mem))
         ${each((name) => `(export "${name}" (func $${name}))`)}))))
       ${lifts})`),
+    options,
   );
-  return (host: object = {}, options: { deadlock?: "wait" | "trap" } = {}) => {
+  return (host: object = {}, options: Pick<InstantiateOptions, "deadlock" | "cpu"> = {}) => {
     const { exports } = component.instantiate({ host } as never, options);
     return exports.$root as unknown as Record<string, (...args: unknown[]) => never>;
   };
