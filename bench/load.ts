@@ -20,7 +20,7 @@ export async function chooseLoad(name: string | undefined): Promise<Load> {
 const wrk: Load = {
   name: "wrk",
   async drive(url, connections, seconds, body) {
-    const args = ["-t1", `-c${connections}`, `-d${Math.ceil(seconds)}s`, "--latency"];
+    const args = ["-t1", `-c${connections}`, `-d${Math.ceil(seconds)}s`, "--latency", "--timeout", "10s"];
     if (body !== undefined) args.push("-s", await posting(body));
     args.push(url);
     const { output } = await run("wrk", args);

@@ -37,7 +37,7 @@ measured side by side, in turn, on one machine.
 | machine | ${machine[0]?.model.trim() ?? "unknown"}, ${machine.length} cores, ${Math.round(totalmem() / 2 ** 30)} GB |
 | busy before the run | ${how.busy.toFixed(1)} processes |
 | Node | ${process.version} |
-| load | ${how.load}, 32 connections, kept alive, ${how.seconds} s a round, median of ${how.rounds} rounds |
+| load | ${how.load}, 32 connections (8 with large bodies), kept alive, ${how.seconds} s a round, median of ${how.rounds} rounds |
 `;
   return `${[head, ...reports.map(section)].join("\n")}`;
 }

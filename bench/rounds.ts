@@ -7,7 +7,7 @@ export interface Measured extends LoadResult {
   readonly rounds: readonly number[];
 }
 
-const connections = 32;
+const connectionsOf = { small: 32, large: 8 } as const;
 const warmUpSeconds = 2;
 
 export async function throughput(
@@ -15,6 +15,7 @@ export async function throughput(
   plan: Plan,
   body?: string,
 ): Promise<readonly Measured[]> {
+  const connections = body === undefined ? connectionsOf.small : connectionsOf.large;
   await using stack = new AsyncDisposableStack();
   const entries: { name: string; url: string; results: LoadResult[] }[] = [];
   for (const { contender, path } of contenders) {
