@@ -209,7 +209,7 @@ const echo = (options: LoadOptions) =>
     options,
   );
 
-const TURNS_MAX = 5_000;
+const TURNS_MAX = 500_000;
 
 /** Lets its promises go one at a time, in an order of its own. */
 function createSchedule(order: () => number) {
