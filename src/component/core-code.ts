@@ -5,7 +5,8 @@
  * Always true: an instruction that is not known ends the walk, and so does code that does not end where
  * its size says. Nothing is skipped on a guess.
  */
-import type { BinaryReader } from "./binary.ts";
+import { BinaryReader } from "./binary.ts";
+import { coreSections, sectionId } from "./core-section.ts";
 import { form, forms, gcForms, miscForms, opcode as op, simdForm } from "./opcodes.ts";
 
 /** Of the prefixed families, the prefix stands above 16 bits: `0xfc000e` is table.copy. */
@@ -28,6 +29,24 @@ export function walkBody(reader: BinaryReader, each: (opcode: Opcode) => void): 
     each(opcode);
   }
   return opcode === op.end ? true : undefined;
+}
+
+/**
+ * Whether the module's code may catch what is thrown through it, which is also how JavaScript ends a guest.
+ * A module that cannot be read whole may.
+ */
+export function mayCatch(module: Uint8Array): boolean {
+  for (const { id, content } of coreSections(new BinaryReader(module, 8))) {
+    if (id !== sectionId.code) continue;
+    for (let bodies = content.u32(); bodies > 0; bodies--) {
+      let catches = false;
+      const known = walkBody(content.section(content.u32()), (opcode) => {
+        catches ||= opcode === op.try || opcode === op.tryTable;
+      });
+      if (catches || !known) return true;
+    }
+  }
+  return false;
 }
 
 /** The instructions that may stand in a constant expression. */

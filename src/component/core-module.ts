@@ -5,6 +5,7 @@
  */
 import { CytoError } from "../kernel/index.ts";
 import type { LoadOptions } from "./contract.ts";
+import { mayCatch } from "./core-code.ts";
 import type { OffsetMap } from "./weave/offsets.ts";
 import { type WeaveReport, type WovenExports, weave } from "./weave/weave.ts";
 
@@ -16,6 +17,8 @@ export interface CoreCode<Code = Uint8Array> {
   /** From offsets in the code to those in what was woven; and how much further on these are in the author's file. */
   readonly offsets: OffsetMap | undefined;
   readonly fileOffset: number | undefined;
+  /** It may catch what JavaScript throws to end it. */
+  readonly catches: boolean;
   readonly report: WeaveReport;
 }
 
@@ -40,7 +43,7 @@ export function weaveModule(module: Uint8Array, options: LoadOptions, { index, f
     ...(monotonic && { monotonic }),
   });
   const { module: code, exports: meter, offsets, report } = woven;
-  return { code, meter, offsets, fileOffset, report };
+  return { code, meter, offsets, fileOffset, catches: mayCatch(module), report };
 }
 
 export async function compile({ code, ...rest }: CoreCode): Promise<CompiledCode> {

@@ -211,6 +211,19 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
     return made;
   }
 
+  /** For a guest that may catch whatever comes: what is thrown has ended the instance, and it calls nothing more. */
+  function fatal(call: CoreFunction): CoreFunction {
+    return (...values) => {
+      store.assertLive();
+      try {
+        return call(...values);
+      } catch (thrown) {
+        store.trap(thrown);
+        throw thrown;
+      }
+    };
+  }
+
   /** What an interface exports: its functions, and a class for each resource. */
   function exported(items: ReadonlyMap<string, LiftPlan | ResourcePlan>): Record<string, Member> {
     const functions = new Map<string, Member>();
@@ -243,7 +256,8 @@ export function instantiate({ plan, modules, imports, suspend, deadlock, cpu, re
     return WebAssembly.promising(exports.f0) as (...values: CoreValue[]) => Promise<unknown>;
   }
 
-  const trampolines: unknown[] = plan.trampolines.map(trampoline);
+  const catches = modules.some((module) => module?.catches);
+  const trampolines: unknown[] = plan.trampolines.map((from) => (catches ? fatal(trampoline(from)) : trampoline(from)));
   if (blocking.size > 0) {
     const wait = new WebAssembly.Suspending(() => store.takePending());
     const given: Record<string, unknown> = { blocked: store.blocked };

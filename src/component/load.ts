@@ -83,7 +83,7 @@ interface Prepared {
  * What another version kept may mean something else. So this is a sum of what is made of a fixed component, and a
  * test holds it to that: whatever changes what is made changes the name that it is kept by.
  */
-export const FORMAT = "00a3e3f622f3d0bb";
+export const FORMAT = "fd17cc3185cd2ea0";
 
 async function prepared(digest: string, bytes: Uint8Array, options: LoadOptions): Promise<Prepared> {
   const { cache, memoryBytes, reset, metered } = options;

@@ -84,6 +84,52 @@ describe("turns", () => {
   });
 });
 
+describe("a guest that catches whatever comes", () => {
+  const catching = () =>
+    guest({
+      imports: `(import "host" (instance $host (export "fail" (func)) (export "later" (func)) (export "tell" (func))))`,
+      builtIns: {
+        drop: ["waitable-set.drop", "(param i32)"],
+        fail: [`lower (func $host "fail")`, ""],
+        later: [`lower (func $host "later")`, ""],
+        tell: [`lower (func $host "tell")`, ""],
+      },
+      code: `
+        (func $dies (param i32)
+          (if (i32.eq (local.get 0) (i32.const 0)) (then (call $drop (i32.const 77))))
+          (if (i32.eq (local.get 0) (i32.const 1)) (then (call $fail)))
+          (if (i32.eq (local.get 0) (i32.const 2)) (then (call $later))))
+        (func (export "run") (param i32) (result i32)
+          (block $on (try_table (catch_all $on) (call $dies (local.get 0))))
+          (block $on (try_table (catch_all $on) (call $tell)))
+          (i32.const 42))`,
+      lifts: `(func (export "run") (param "how" u32) (result u32) (canon lift (core func $i "run")))`,
+    });
+
+  for (const [how, what, expected] of [
+    [0, "a trap of a built-in", /77 is no open handle/],
+    [1, "a fault of the host's", /host is broken/],
+    [2, "a fault of the host's that comes later", /host is broken/],
+  ] as const) {
+    test(`does not survive ${what}, and calls nothing more`, async () => {
+      const open = await catching();
+      let told = 0;
+      const { run } = open({
+        fail() {
+          throw new Error("the host is broken");
+        },
+        later: suspending(async () => {
+          throw new Error("the host is broken");
+        }),
+        tell: () => void told++,
+      });
+      await assert.rejects(async () => run!(how), expected);
+      await assert.rejects(async () => run!(9), /it has trapped/);
+      assert.equal(told, 0);
+    });
+  }
+});
+
 describe("hosts", () => {
   const asking = () =>
     guest({

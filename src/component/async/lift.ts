@@ -246,6 +246,8 @@ export class Lift implements Callee {
   }
 
   #ended(task: Task, answer: CoreValue | undefined): void {
+    // A guest that caught what ended it has nothing to answer.
+    if (this.#store.trapped !== undefined) throw this.#store.trapped;
     if (this.#callback !== undefined) {
       this.#follow(task, answer as number);
       return;
