@@ -424,17 +424,28 @@ export function openServiceInstance({ component, grants, wasi, concurrency }: Se
     });
   }
 
-  /** The caller has gone: the guest hears of it, and what it was still doing for the call is given up. */
+  /**
+   * The caller has gone: the guest hears of it, and what it was still doing for the call is given up. A guest
+   * that was interrupted hears of it when it has got on: between looking at its signal and answering nothing happens.
+   */
   function abandon(id: number, pending: Pending): void {
-    const reason = toCytoError(pending.call.signal.reason, "cancelled");
     if (!calls.has(id)) return;
-    if (!pending.answered) {
-      pending.answered = true;
-      pending.reject(reason);
-    }
-    finish(id);
-    if (present && (present.call === id || calls.size + held === 0)) present.unwanted = true;
-    enter({ tell: (options) => handler.cancel(id, reason.message, options) });
+    const reason = toCytoError(pending.call.signal.reason, "cancelled");
+    if (present && (present.call === id || calls.size + held === 1)) present.unwanted = true;
+    enter({
+      tell(options) {
+        if (!calls.has(id)) {
+          options.ended?.(undefined);
+          return Promise.resolve();
+        }
+        if (!pending.answered) {
+          pending.answered = true;
+          pending.reject(reason);
+        }
+        finish(id);
+        return handler.cancel(id, reason.message, options);
+      },
+    });
   }
 
   const instance: Instance = {
