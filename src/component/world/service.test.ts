@@ -3,6 +3,7 @@ import { before, describe, test } from "node:test";
 import { componentize } from "componentize-qjs";
 import { type Call, CytoError, type Reply, systemClock, systemRandom } from "../../kernel/index.ts";
 import { type Component, type Grants, type Instance, load } from "../index.ts";
+import { createMetering } from "../meter.ts";
 import { openServiceInstance } from "./service.ts";
 
 /** A guest in plain JavaScript over the world itself, one behaviour a path. */
@@ -35,6 +36,10 @@ const paths = {
   twice: async (call) => { text(call, "first"); text(call, "second"); },
   wait: async (call) => { await op((id) => timers.sleep(id, 60_000)); },
   cancelled: async (call) => text(call, cancelled),
+  busy: async (call) => {
+    for (let i = 0; i < 200_000; i++);
+    text(call, cancelled || "nobody has gone");
+  },
   invoke: async (call) => {
     const answer = await op((id) => outgoing.invoke(id, call, "other", { method: "GET", url: "http://other/x", fields: "a: b", body: { tag: "empty" } }));
     text(call, answer.status + answer.fields);
@@ -71,13 +76,15 @@ export const handler = {
 
 describe("openServiceInstance()", () => {
   let component: Component;
+  let bytes: Uint8Array;
   before(async () => {
     const witPath = new URL("../../../wit/service.wit", import.meta.url).pathname;
     const built = await componentize({ witPath, jsSource: guest, stubWasi: true });
-    component = await load(built.component, { memoryBytes: 64 * 1024 * 1024 });
+    bytes = built.component;
+    component = await load(bytes, { memoryBytes: 64 * 1024 * 1024 });
   });
 
-  function open(changes: Partial<Grants> = {}): Instance {
+  function open(changes: Partial<Grants> = {}, of: Component = component): Instance {
     const counts = new Map<string, bigint>();
     const unused = () => {
       throw new Error("not part of this test");
@@ -109,7 +116,7 @@ describe("openServiceInstance()", () => {
       args: [],
       ...changes,
     };
-    return openServiceInstance({ component, grants, wasi: {}, concurrency: 64 });
+    return openServiceInstance({ component: of, grants, wasi: {}, concurrency: 64 });
   }
 
   function call(path: string, changes: Partial<Call> = {}): Call {
@@ -195,6 +202,38 @@ describe("openServiceInstance()", () => {
     await assert.rejects(reply, refused("cancelled"));
     assert.equal(instance.active, 0);
     assert.equal(bodyOf(await instance.handle(call("cancelled"))), "the caller has gone");
+  });
+
+  test("tells a guest that was interrupted when it has got on, and not between its look and its answer", async () => {
+    const turns: (() => void)[] = [];
+    let nowMs = 0;
+    const monotonic = () => {
+      nowMs += 0.01;
+      return nowMs;
+    };
+    const metering = createMetering({
+      monotonic,
+      nextTurn: (turn) => turns.push(turn),
+      sliceMs: 0.001,
+      laterSliceMs: 0.001,
+    });
+    const metered = await load(bytes, { metered: true });
+    const cpu = { metering, cpuMs: 1e9 };
+    const instantiate: Component["instantiate"] = (imports, options) =>
+      metered.instantiate(imports, { ...options, cpu });
+    using instance = open({}, { ...metered, instantiate });
+    const caller = new AbortController();
+    let answered = false;
+    const reply = instance.handle(call("busy", { signal: caller.signal })).finally(() => {
+      answered = true;
+    });
+    assert.equal(metering.waiting, 1);
+    caller.abort(new CytoError("cancelled", "the caller has gone"));
+    while (!answered) {
+      turns.shift()?.();
+      await new Promise(setImmediate);
+    }
+    assert.equal(bodyOf(await reply), "nobody has gone");
   });
 
   test("calls another service as the call being served", async () => {
